@@ -1,0 +1,3 @@
+//! The limit order book of one instrument, and what may be said about it.
+
+pub mod validity;

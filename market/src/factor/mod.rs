@@ -1,0 +1,4 @@
+//! Factors: numbers of a symbol, second by second.
+
+pub mod columns;
+pub mod row;

@@ -1,0 +1,13 @@
+//! Nouns and numbers of a market: instruments, events, order books, factors, signals.
+//!
+//! Pure: no I/O, no clock, no threads. The same events in the same order give the same bits.
+#![forbid(unsafe_code)]
+
+pub mod book;
+pub mod error;
+pub mod event;
+pub mod instrument;
+pub mod price;
+
+pub mod factor;
+pub mod signal;

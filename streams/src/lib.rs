@@ -1,8 +1,10 @@
 //! A Kafka Streams for Rust: keyed logs, state, event time, exactly-once results.
 #![deny(unsafe_code)]
 
+pub mod beacon;
 pub mod error;
 pub mod lmdb;
 pub mod log;
 pub mod record;
+pub mod replay;
 pub mod time;

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod book;
+pub mod codec;
 pub mod error;
 pub mod event;
 pub mod instrument;
@@ -11,3 +12,4 @@ pub mod price;
 
 pub mod factor;
 pub mod signal;
+pub mod sync;

@@ -1,7 +1,7 @@
 //! What can be wrong with a book message in itself, before the machine looks at it.
 
 use super::Side;
-use crate::event::{BookSnapshot, Level};
+use crate::event::{BookDelta, BookSnapshot, Level};
 use crate::price::Lots;
 
 /// Oddities that are counted and let through.
@@ -13,13 +13,22 @@ pub struct Oddities {
     pub disordered: u64,
 }
 
-/// Is every quantity 0 or above?
-pub fn is_non_negative(levels: &[Level]) -> bool {
+/// Can a snapshot be a book? No quantity is negative, and the best bid is not above the best ask.
+pub fn is_usable_snapshot(snapshot: &BookSnapshot) -> bool {
+    is_non_negative(&snapshot.bids) && is_non_negative(&snapshot.asks) && !is_crossed(snapshot)
+}
+
+/// Can a change be applied? No quantity is negative.
+pub fn is_usable_delta(delta: &BookDelta) -> bool {
+    is_non_negative(&delta.bids) && is_non_negative(&delta.asks)
+}
+
+fn is_non_negative(levels: &[Level]) -> bool {
     levels.iter().all(|level| level.qty >= Lots(0))
 }
 
-/// Best bid above best ask in a snapshot.
-pub fn is_crossed(snapshot: &BookSnapshot) -> bool {
+/// Best bid above best ask.
+fn is_crossed(snapshot: &BookSnapshot) -> bool {
     let present = |levels: &[Level], side: Side| {
         levels.iter().filter(|level| level.qty > Lots(0)).map(|level| side.key(level.px)).max()
     };

@@ -141,6 +141,11 @@ impl Env {
         Ok(Arc::new(opened))
     }
 
+    /// Was an environment made in `dir`? Opening one would make it.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(FILE).is_file()
+    }
+
     /// Where it lies.
     pub fn dir(&self) -> &Path {
         &self.map.dir

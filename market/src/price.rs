@@ -157,6 +157,19 @@ impl Step {
         (n * i128::from(self.numerator)) as f64 / POW10[usize::from(self.decimals)] as f64
     }
 
+    /// `n / d` steps as a float: exact products, one division; `d` is not 0.
+    pub fn ratio(self, n: i128, d: i128) -> f64 {
+        let scale = i128::from(POW10[usize::from(self.decimals)]);
+        n.saturating_mul(i128::from(self.numerator)) as f64 / d.saturating_mul(scale) as f64
+    }
+
+    /// `n` products of this step and another as a float, by exact products and one division.
+    pub fn product(self, other: Step, n: i128) -> f64 {
+        let scale = |step: Step| i128::from(POW10[usize::from(step.decimals)]);
+        let numerators = i128::from(self.numerator) * i128::from(other.numerator);
+        n.saturating_mul(numerators) as f64 / (scale(self) * scale(other)) as f64
+    }
+
     /// `n` steps as exact decimal text.
     pub fn text(self, n: i64) -> String {
         Decimal { mantissa: n.saturating_mul(self.numerator), decimals: self.decimals }.to_string()
@@ -209,5 +222,13 @@ mod tests {
         assert_eq!(tick.value(2504).to_bits(), 250.4f64.to_bits());
         assert_eq!(tick.value(3).to_bits(), 0.3f64.to_bits());
         assert_eq!(tick.text(2504), "250.4");
+    }
+
+    #[test]
+    fn a_ratio_and_a_product_are_rounded_once() {
+        let (tick, lot) = (Step::parse("0.05").expect("step"), Step::parse("0.002").expect("step"));
+        assert_eq!(tick.ratio(41, 2).to_bits(), 1.025f64.to_bits());
+        assert_eq!(tick.product(lot, 3).to_bits(), 0.0003f64.to_bits());
+        assert!(tick.ratio(i128::MAX, 1).is_finite(), "saturates, never wraps");
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What may be said about a book.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BookState {
     /// Right, with two sides.
@@ -17,6 +17,7 @@ pub enum BookState {
     /// Known to be wrong, or not known to be right.
     Invalid,
     /// There never was one.
+    #[default]
     None,
 }
 

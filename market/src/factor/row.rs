@@ -7,7 +7,7 @@ use crate::factor::columns::columns;
 
 columns! {
     /// One row per (venue, symbol, second): the window [ts_ms, ts_ms + 1 s), known at its end.
-    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
     pub struct FactorRow {
         /// Window start, ms since 1970 UTC.
         pub ts_ms: i64,

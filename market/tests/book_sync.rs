@@ -1,4 +1,11 @@
 //! The order-book vectors, and the recordings they were drawn from.
+#![expect(clippy::print_stderr, reason = "what is skipped or left out is said aloud")]
 
+#[path = "book_sync/captures.rs"]
+mod captures;
+#[path = "book_sync/model.rs"]
+mod model;
+#[path = "book_sync/recordings.rs"]
+mod recordings;
 #[path = "book_sync/vectors.rs"]
 mod vectors;

@@ -1,0 +1,207 @@
+//! Bars of one symbol as columns, with what may not be traded marked on them.
+
+use crate::dataset::factors::Factors;
+use crate::error::Error;
+
+/// What the prices of a bar are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// Mids of per-second rows: a fill pays slippage on top of them.
+    Mid,
+    /// Prices that traded: slippage never leaves the bar's range.
+    Traded,
+}
+
+/// Why there was no book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpellKind {
+    /// Rows that say the book may not be used.
+    Invalid,
+    /// No rows at all.
+    Missing,
+}
+
+/// A time without a usable book: [`from_ms`, `to_ms`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spell {
+    /// Its first ms.
+    pub from_ms: i64,
+    /// The first ms after it.
+    pub to_ms: i64,
+    /// Why.
+    pub kind: SpellKind,
+}
+
+/// Bars as columns of equal length, label = window start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bars {
+    /// Window start, ms.
+    pub ts_ms: Vec<i64>,
+    /// When the open was the price: the window start of traded bars, the end of the first second of mid bars.
+    pub open_ms: Vec<i64>,
+    /// First price.
+    pub open: Vec<f64>,
+    /// Highest price.
+    pub high: Vec<f64>,
+    /// Lowest price.
+    pub low: Vec<f64>,
+    /// Last price.
+    pub close: Vec<f64>,
+    /// A spell lies between the price before and the open.
+    pub after_spell: Vec<bool>,
+    /// The book may be used at the window end.
+    pub book_ok: Vec<bool>,
+}
+
+impl Bars {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.ts_ms.len()
+    }
+
+    /// None at all?
+    pub fn is_empty(&self) -> bool {
+        self.ts_ms.is_empty()
+    }
+}
+
+/// The prices inside each bar, in time order: what decides which of two levels was reached first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Detail {
+    start: Vec<usize>,
+    px: Vec<f64>,
+}
+
+impl Detail {
+    /// Adds the prices of the next bar.
+    pub fn push_bar(&mut self, px: impl IntoIterator<Item = f64>) {
+        self.start.push(self.px.len());
+        self.px.extend(px);
+    }
+
+    /// The prices of bar `i`; empty if nothing finer than the bar is known.
+    pub fn bar(&self, i: usize) -> &[f64] {
+        let Some(&from) = self.start.get(i) else { return &[] };
+        let to = self.start.get(i + 1).copied().unwrap_or(self.px.len());
+        &self.px[from..to]
+    }
+}
+
+/// Everything about one symbol.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// Venue id.
+    pub venue: String,
+    /// Symbol.
+    pub symbol: String,
+    /// Length of a bar, ms.
+    pub step_ms: i64,
+    /// What its prices are.
+    pub basis: Basis,
+    /// Its bars; windows without a usable price have none.
+    pub bars: Bars,
+    /// Finer prices.
+    pub detail: Detail,
+    /// Factor columns, one value per bar.
+    pub factors: Factors,
+    /// When there was no book.
+    pub spells: Vec<Spell>,
+    /// Per-second rows behind the bars.
+    pub n_rows: usize,
+    /// Bars whose range did not contain their open or close and was widened.
+    pub ohlc_repaired: usize,
+}
+
+impl Series {
+    /// Consecutive bars `[open, high, low, close]` of traded prices, without factors.
+    ///
+    /// # Errors
+    /// A step that does not divide a day; a price that is not finite and positive.
+    pub fn from_ohlc(
+        venue: &str,
+        symbol: &str,
+        step_ms: i64,
+        start_ms: i64,
+        ohlc: &[[f64; 4]],
+    ) -> Result<Series, Error> {
+        super::check_step(step_ms)?;
+        let mut series = Series::empty(venue, symbol, step_ms, Basis::Traded);
+        let mut ts_ms = start_ms;
+        for (row, bar) in ohlc.iter().enumerate() {
+            if !bar.iter().all(|px| px.is_finite() && *px > 0.0) {
+                let what = "a price is not a positive number";
+                return Err(Error::BadData { symbol: symbol.to_owned(), row, what });
+            }
+            series.push_ohlc(ts_ms, *bar);
+            ts_ms += step_ms;
+        }
+        series.factors.resize(series.bars.len());
+        Ok(series)
+    }
+
+    pub(super) fn empty(venue: &str, symbol: &str, step_ms: i64, basis: Basis) -> Series {
+        Series {
+            venue: venue.to_owned(),
+            symbol: symbol.to_owned(),
+            step_ms,
+            basis,
+            bars: Bars::default(),
+            detail: Detail::default(),
+            factors: Factors::default(),
+            spells: Vec::new(),
+            n_rows: 0,
+            ohlc_repaired: 0,
+        }
+    }
+
+    fn push_ohlc(&mut self, ts_ms: i64, [open, high, low, close]: [f64; 4]) {
+        let (top, bottom) = (high.max(open).max(close), low.min(open).min(close));
+        self.ohlc_repaired += usize::from(top != high || bottom != low);
+        let bars = &mut self.bars;
+        bars.ts_ms.push(ts_ms);
+        bars.open_ms.push(ts_ms);
+        bars.open.push(open);
+        bars.high.push(top);
+        bars.low.push(bottom);
+        bars.close.push(close);
+        bars.after_spell.push(false);
+        bars.book_ok.push(true);
+    }
+
+    /// When what bar `i` says is known: its window end, ms.
+    pub fn known_ms(&self, i: usize) -> i64 {
+        self.bars.ts_ms[i] + self.step_ms
+    }
+
+    /// First and last instant of bars and spells; `None` if there are neither.
+    pub fn span_ms(&self) -> Option<(i64, i64)> {
+        let bars = &self.bars.ts_ms;
+        let from = [bars.first().copied(), self.spells.first().map(|s| s.from_ms)];
+        let to = [bars.last().map(|ts| ts + self.step_ms), self.spells.last().map(|s| s.to_ms)];
+        Some((from.into_iter().flatten().min()?, to.into_iter().flatten().max()?))
+    }
+
+    /// Seconds without a usable book, by kind.
+    pub fn spell_seconds(&self, kind: SpellKind) -> i64 {
+        self.spells.iter().filter(|s| s.kind == kind).map(|s| (s.to_ms - s.from_ms) / 1_000).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_that_does_not_hold_its_own_close_is_widened_and_counted() {
+        let bars = [[10.0, 11.0, 9.0, 10.5], [10.0, 10.2, 9.9, 10.4]];
+        let series = Series::from_ohlc("v", "S", 60_000, 0, &bars).expect("series");
+        assert_eq!((series.bars.high[1], series.ohlc_repaired), (10.4, 1));
+        assert_eq!(series.known_ms(1), 120_000);
+    }
+
+    #[test]
+    fn a_price_that_is_no_number_is_refused_with_its_row() {
+        let error = Series::from_ohlc("v", "S", 1_000, 0, &[[1.0; 4], [1.0, f64::NAN, 1.0, 1.0]]);
+        assert!(matches!(error, Err(Error::BadData { row: 1, .. })), "{error:?}");
+    }
+}

@@ -1,0 +1,359 @@
+//! The bar engine of one symbol: what fills in a bar, in the order in which it can have happened.
+//!
+//! ```text
+//! bar i │ open: decided exits ─▶ gaps beyond a stop ─▶ decided entries
+//!       │ inside: stop, target (both: stop first, unless finer prices decide)
+//!       │ close: holding time ─▶ the rule decides ─▶ fills here (close) or at the next open (next_open)
+//! ```
+
+use crate::dataset::Series;
+use crate::engine::trade::{ExitReason, Rejection, ResolvedBy, Trade};
+use crate::engine::{Brackets, Fill, Intent, Rules};
+use crate::model::Side;
+use crate::model::fee::Liquidity;
+use crate::portfolio::{Account, Settled};
+
+/// An open position. A level that does not exist lies at infinity, so that it is never reached.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    side: Side,
+    i0: usize,
+    decided_in: usize,
+    entry_ms: i64,
+    entry: f64,
+    qty: f64,
+    notional: f64,
+    slippage: f64,
+    sl: f64,
+    tp: f64,
+    high: f64,
+    low: f64,
+}
+
+impl Held {
+    fn stop_reached(&self, px: f64) -> bool {
+        match self.side {
+            Side::Long => px <= self.sl,
+            Side::Short => px >= self.sl,
+        }
+    }
+
+    fn target_reached(&self, px: f64) -> bool {
+        match self.side {
+            Side::Long => px >= self.tp,
+            Side::Short => px <= self.tp,
+        }
+    }
+
+    fn note(&mut self, low: f64, high: f64) {
+        self.low = self.low.min(low);
+        self.high = self.high.max(high);
+    }
+
+    /// Worst and best move as fractions of the entry.
+    fn excursions(&self) -> (f64, f64) {
+        let (down, up) = (self.low / self.entry - 1.0, self.high / self.entry - 1.0);
+        match self.side {
+            Side::Long => (down.min(0.0), up.max(0.0)),
+            Side::Short => ((-up).min(0.0), (-down).max(0.0)),
+        }
+    }
+}
+
+/// Where and why a position ends.
+#[derive(Clone, Copy, Debug)]
+struct Exit {
+    reason: ExitReason,
+    /// Price of the bar, before slippage.
+    px: f64,
+    i: usize,
+    ms: i64,
+    decided_out: usize,
+    resolved_by: ResolvedBy,
+}
+
+fn levels(side: Side, entry: f64, brackets: &Brackets) -> (f64, f64) {
+    let s = side.sign();
+    let sl = brackets.sl.map_or(-s * f64::INFINITY, |sl| entry * (1.0 - s * sl));
+    let tp = brackets.tp.map_or(s * f64::INFINITY, |tp| entry * (1.0 + s * tp));
+    (sl, tp)
+}
+
+/// The state of one symbol between bars.
+#[derive(Debug)]
+pub(super) struct BarEngine<'a> {
+    pub(super) series: &'a Series,
+    index: usize,
+    rules: Rules,
+    held: Option<Held>,
+    pending_exit: Option<(ExitReason, usize)>,
+    pending_entry: Option<(Side, usize)>,
+    exited_in: Option<usize>,
+    touched: bool,
+    pub(super) bars_in_position: usize,
+    pub(super) detail_missing: usize,
+    pub(super) trades: Vec<Trade>,
+    pub(super) rejections: Vec<Rejection>,
+}
+
+impl<'a> BarEngine<'a> {
+    pub(super) fn new(series: &'a Series, index: usize, rules: Rules) -> BarEngine<'a> {
+        BarEngine {
+            series,
+            index,
+            rules,
+            held: None,
+            pending_exit: None,
+            pending_entry: None,
+            exited_in: None,
+            touched: false,
+            bars_in_position: 0,
+            detail_missing: 0,
+            trades: Vec::new(),
+            rejections: Vec::new(),
+        }
+    }
+
+    /// At the open: exits decided before, then positions that opened beyond a level.
+    pub(super) fn open_exits<A: Account>(&mut self, i: usize, account: &mut A) {
+        let Some(held) = self.held else { return };
+        self.touched = true;
+        let px = self.series.bars.open[i];
+        let exit = match self.pending_exit.take() {
+            Some((reason, decided_out)) => Some((reason, decided_out)),
+            None if held.stop_reached(px) => Some((ExitReason::SlGap, i)),
+            None if held.target_reached(px) => Some((ExitReason::TpGap, i)),
+            None => None,
+        };
+        if let Some((reason, decided_out)) = exit {
+            // A gap is met with what the bar before told.
+            let decided_out = decided_out.min(i.saturating_sub(1));
+            let ms = self.series.bars.open_ms[i];
+            self.exit(Exit { reason, px, i, ms, decided_out, resolved_by: ResolvedBy::Bar }, account);
+        }
+    }
+
+    /// At the open, after the exits of all symbols: the entry decided before.
+    pub(super) fn open_entry<A: Account>(&mut self, i: usize, account: &mut A) {
+        let Some((side, decided_in)) = self.pending_entry.take() else { return };
+        let ms = self.series.bars.open_ms[i];
+        if self.series.bars.after_spell[i] {
+            self.reject(ms, "entry", "book_invalid");
+        } else {
+            self.enter(side, self.series.bars.open[i], i, ms, decided_in, account);
+        }
+    }
+
+    /// Inside the bar: stop and target.
+    pub(super) fn inside<A: Account>(&mut self, i: usize, account: &mut A) {
+        let Some(held) = self.held else { return };
+        let (low, high) = (self.series.bars.low[i], self.series.bars.high[i]);
+        let (worst, best) = match held.side {
+            Side::Long => (low, high),
+            Side::Short => (high, low),
+        };
+        let (reason, px, resolved_by) = match (held.stop_reached(worst), held.target_reached(best)) {
+            (false, false) => return,
+            (true, false) => (ExitReason::Sl, held.sl, ResolvedBy::Bar),
+            (false, true) => (ExitReason::Tp, held.tp, ResolvedBy::Bar),
+            (true, true) => self.first_of_two(&held, i),
+        };
+        let decided_out = i.saturating_sub(1);
+        let ms = self.series.known_ms(i);
+        self.exit(Exit { reason, px, i, ms, decided_out, resolved_by }, account);
+    }
+
+    /// Stop and target both lie inside the bar: finer prices decide, else the stop came first.
+    fn first_of_two(&mut self, held: &Held, i: usize) -> (ExitReason, f64, ResolvedBy) {
+        let unresolved = (ExitReason::Sl, held.sl, ResolvedBy::Rule);
+        if !self.rules.detail {
+            return unresolved;
+        }
+        for &px in self.series.detail.bar(i) {
+            if held.stop_reached(px) {
+                return (ExitReason::Sl, px, ResolvedBy::Detail);
+            }
+            if held.target_reached(px) {
+                return (ExitReason::Tp, held.tp, ResolvedBy::Detail);
+            }
+        }
+        self.detail_missing += 1;
+        unresolved
+    }
+
+    /// At the close: the holding time, then what the rule wants.
+    pub(super) fn close<A: Account>(&mut self, i: usize, intent: &Intent, account: &mut A) {
+        if let Some(held) = &mut self.held {
+            held.note(self.series.bars.low[i], self.series.bars.high[i]);
+        }
+        self.time_exit(i, account);
+        match self.rules.fill {
+            Fill::NextOpen => self.decide(i, intent),
+            Fill::Close => self.act(i, intent, account),
+        }
+        self.bars_in_position += usize::from(self.touched);
+        self.touched = false;
+    }
+
+    fn time_exit<A: Account>(&mut self, i: usize, account: &mut A) {
+        let (Some(held), Some(max_hold)) = (&self.held, self.rules.brackets.max_hold) else { return };
+        if i + 1 - held.i0 >= max_hold {
+            self.exit_at_close(ExitReason::Time, i, account);
+        }
+    }
+
+    /// Orders for the next open.
+    fn decide(&mut self, i: usize, intent: &Intent) {
+        let wanted = match self.held {
+            None => intent.enter,
+            Some(held) if intent.exits(held.side) => {
+                self.pending_exit.get_or_insert((ExitReason::Signal, i));
+                intent.enter.filter(|side| *side != held.side)
+            }
+            Some(_) => None,
+        };
+        if let Some(side) = wanted {
+            self.if_book_ok(i, |engine| engine.pending_entry = Some((side, i)));
+        }
+    }
+
+    /// Orders that fill at this very close.
+    fn act<A: Account>(&mut self, i: usize, intent: &Intent, account: &mut A) {
+        match self.held {
+            Some(held) if intent.exits(held.side) => self.exit_at_close(ExitReason::Signal, i, account),
+            Some(_) => {}
+            None => {
+                if let Some(side) = intent.enter.filter(|_| self.exited_in != Some(i)) {
+                    let (px, ms) = (self.series.bars.close[i], self.series.known_ms(i));
+                    self.if_book_ok(i, |engine| engine.enter(side, px, i, ms, i, account));
+                }
+            }
+        }
+    }
+
+    /// Exits at the close, or, if there is no book then, at the next open there is.
+    fn exit_at_close<A: Account>(&mut self, reason: ExitReason, i: usize, account: &mut A) {
+        if !self.series.bars.book_ok[i] {
+            self.pending_exit.get_or_insert((reason, i));
+            self.reject(self.series.known_ms(i), reason.as_str(), "book_invalid");
+            return;
+        }
+        let (px, ms) = (self.series.bars.close[i], self.series.known_ms(i));
+        let decided_out = match reason {
+            ExitReason::Time => i.saturating_sub(1),
+            ExitReason::Signal
+            | ExitReason::Sl
+            | ExitReason::SlGap
+            | ExitReason::Tp
+            | ExitReason::TpGap
+            | ExitReason::Open => i,
+        };
+        self.exit(Exit { reason, px, i, ms, decided_out, resolved_by: ResolvedBy::Bar }, account);
+    }
+
+    fn if_book_ok(&mut self, i: usize, order: impl FnOnce(&mut Self)) {
+        if self.series.bars.book_ok[i] {
+            order(self);
+        } else {
+            self.reject(self.series.known_ms(i), "entry", "book_invalid");
+        }
+    }
+
+    fn enter<A: Account>(
+        &mut self,
+        side: Side,
+        px: f64,
+        i: usize,
+        entry_ms: i64,
+        decided_in: usize,
+        account: &mut A,
+    ) {
+        let entry = self.rules.slippage.apply(side, px, self.series, i);
+        let Some(opened) = account.open(self.index, side, entry) else {
+            self.reject(entry_ms, "entry", "no_cash");
+            return;
+        };
+        let (sl, tp) = levels(side, entry, &self.rules.brackets);
+        let (qty, notional) = (opened.qty, opened.notional);
+        let slippage = (entry - px).abs() * qty;
+        let (high, low) = (entry, entry);
+        self.touched = true;
+        self.held = Some(Held {
+            side,
+            i0: i,
+            decided_in,
+            entry_ms,
+            entry,
+            qty,
+            notional,
+            slippage,
+            sl,
+            tp,
+            high,
+            low,
+        });
+    }
+
+    fn exit<A: Account>(&mut self, exit: Exit, account: &mut A) {
+        let Some(held) = self.held.take() else { return };
+        let px = self.exit_price(&held, &exit);
+        let liquidity = if exit.reason == ExitReason::Tp { Liquidity::Maker } else { Liquidity::Taker };
+        let settled = account.close(self.index, px, liquidity);
+        self.exited_in = Some(exit.i);
+        self.record(held, &exit, px, settled);
+    }
+
+    /// A resting target fills at its price; everything else slips, a target that gapped not below itself.
+    fn exit_price(&self, held: &Held, exit: &Exit) -> f64 {
+        let slipped = || self.rules.slippage.apply(held.side.opposite(), exit.px, self.series, exit.i);
+        match exit.reason {
+            ExitReason::Tp | ExitReason::Open => exit.px,
+            ExitReason::TpGap if held.side == Side::Long => slipped().max(held.tp),
+            ExitReason::TpGap => slipped().min(held.tp),
+            ExitReason::Sl | ExitReason::SlGap | ExitReason::Signal | ExitReason::Time => slipped(),
+        }
+    }
+
+    fn record(&mut self, mut held: Held, exit: &Exit, px: f64, settled: Settled) {
+        held.note(px, px);
+        let (mae, mfe) = held.excursions();
+        self.trades.push(Trade {
+            series: self.index,
+            side: held.side,
+            i0: held.i0,
+            i1: exit.i,
+            decided_in: held.decided_in,
+            decided_out: exit.decided_out,
+            entry_ms: held.entry_ms,
+            exit_ms: exit.ms,
+            entry: held.entry,
+            exit: px,
+            qty: held.qty,
+            notional: held.notional,
+            sl: self.rules.brackets.sl.map(|_| held.sl),
+            tp: self.rules.brackets.tp.map(|_| held.tp),
+            pnl: settled.pnl,
+            return_pct: settled.return_pct,
+            fees: settled.fees,
+            slippage: held.slippage + (px - exit.px).abs() * held.qty,
+            mae,
+            mfe,
+            reason: exit.reason,
+            resolved_by: exit.resolved_by,
+        });
+    }
+
+    /// After the last bar: an open position is marked to the last close.
+    pub(super) fn finish<A: Account>(&mut self, account: &A) {
+        let Some(i) = self.series.bars.len().checked_sub(1) else { return };
+        let Some(held) = self.held.take() else { return };
+        let (px, ms) = (self.series.bars.close[i], self.series.known_ms(i));
+        let settled = account.settle_open(self.index, px);
+        let exit = Exit { reason: ExitReason::Open, px, i, ms, decided_out: i, resolved_by: ResolvedBy::Bar };
+        self.record(held, &exit, px, settled);
+    }
+
+    fn reject(&mut self, ts_ms: i64, what: &'static str, cause: &'static str) {
+        self.rejections.push(Rejection { series: self.index, ts_ms, what, cause });
+    }
+}

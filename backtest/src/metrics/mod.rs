@@ -1,0 +1,11 @@
+//! Measures of a run, one file each. Every ratio is printed with its convention.
+
+pub mod drawdown;
+pub mod returns;
+pub mod sharpe;
+pub mod sortino;
+pub mod trades;
+
+mod table;
+
+pub use table::{Metric, MetricSettings, Metrics, Unit, measure};

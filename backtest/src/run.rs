@@ -1,0 +1,257 @@
+//! One run: a strategy over a dataset, from configuration to measured result.
+
+use std::sync::Arc;
+
+use lobstream_market::instrument::Venue;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::dataset::{Dataset, Series};
+use crate::engine::{
+    Counts, EquityPoint, Fill, HashTrade, Outcome, Rejection, Rules, Trade, drive, run_hash,
+};
+use crate::error::Error;
+use crate::metrics::{MetricSettings, Metrics, measure};
+use crate::model::fee::Fees;
+use crate::model::slippage::Slippage;
+use crate::portfolio::{Account, CashAccount, UnitAccount};
+use crate::strategy::hold::Hold;
+use crate::strategy::{Strategy, StrategyConfig};
+
+/// How money is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Accounting {
+    /// Cash and quantities, exact to 10⁻⁸.
+    #[default]
+    Cash,
+    /// All in, as fractions; one symbol. Equal to vectorised references.
+    Unit,
+}
+
+/// Everything that decides the result of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunConfig {
+    /// Which rule.
+    pub strategy: StrategyConfig,
+    /// Where decisions fill. Default at the next open.
+    pub fill: Fill,
+    /// Let the seconds inside a longer bar decide between stop and target. Default true.
+    pub detail: bool,
+    /// Start capital, quote currency. Default 1 000 000.
+    pub cash: f64,
+    /// Share of the equity that an entry takes. Default `None`: one by the number of symbols.
+    pub fraction: Option<f64>,
+    /// How money is counted. Default cash.
+    pub accounting: Accounting,
+    /// Fees. Default `None`: the base tier of each venue.
+    pub fees: Option<Fees>,
+    /// Slippage. Default 1 basis point.
+    pub slippage: Slippage,
+    /// How returns are cut. Default by day.
+    pub metrics: MetricSettings,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        RunConfig {
+            strategy: StrategyConfig::BollingerMicro(Default::default()),
+            fill: Fill::NextOpen,
+            detail: true,
+            cash: 1_000_000.0,
+            fraction: None,
+            accounting: Accounting::Cash,
+            fees: None,
+            slippage: Slippage::Bp(1.0),
+            metrics: MetricSettings::default(),
+        }
+    }
+}
+
+impl RunConfig {
+    /// First 16 hex digits of the SHA-256 of this configuration as JSON.
+    pub fn hash(&self) -> String {
+        let text = serde_json::to_string(self).expect("numbers are finite once checked, keys are text");
+        crate::engine::hex(&Sha256::digest(text.as_bytes())[..8])
+    }
+
+    /// Fees on a venue.
+    pub fn fees_on(&self, venue: &str) -> Fees {
+        self.fees.unwrap_or_else(|| Fees::of_venue(venue))
+    }
+
+    /// Share of the equity that an entry takes, of `n` symbols.
+    pub fn fraction_of(&self, n: usize) -> f64 {
+        self.fraction.unwrap_or(1.0 / n.max(1) as f64)
+    }
+
+    fn rules(&self) -> Rules {
+        let (fill, brackets) = (self.fill, self.strategy.brackets());
+        Rules { fill, brackets, slippage: self.slippage, detail: self.detail }
+    }
+
+    fn check(&self, series: &[Arc<Series>]) -> Result<(), Error> {
+        let bad = |name, value: f64, expected: &str| {
+            Err(Error::Parameter { name, value: value.to_string(), expected: expected.to_owned() })
+        };
+        self.strategy.check()?;
+        self.rules().check()?;
+        self.fees.map_or(Ok(()), |fees| fees.check())?;
+        if !(self.cash > 0.0 && self.cash <= 1e12) {
+            return bad("cash", self.cash, "an amount above 0 and at most 1e12");
+        }
+        if let Some(fraction) = self.fraction.filter(|x| !(*x > 0.0 && *x <= 1.0)) {
+            return bad("fraction", fraction, "a share above 0 and at most 1");
+        }
+        if !(self.metrics.ppy > 0.0 && self.metrics.ppy <= 366.0) {
+            return bad("ppy", self.metrics.ppy, "periods a year above 0 and at most 366");
+        }
+        crate::dataset::check_step(self.metrics.step_ms)?;
+        if self.accounting == Accounting::Unit && series.len() != 1 {
+            return bad("accounting = unit with symbols", series.len() as f64, "one symbol");
+        }
+        self.check_short(series)
+    }
+
+    fn check_short(&self, series: &[Arc<Series>]) -> Result<(), Error> {
+        let spot = |s: &&Arc<Series>| s.venue.parse() == Ok(Venue::BinanceSpot);
+        match series.iter().find(spot) {
+            Some(series) if self.strategy.may_short() => {
+                Err(Error::ShortOnSpot { venue: series.venue.clone() })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// What a run was and what came of it.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    /// What decided it.
+    pub config: RunConfig,
+    /// What it ran on.
+    pub series: Vec<Arc<Series>>,
+    /// Length of a bar, ms.
+    pub step_ms: i64,
+    /// By exit time, then series, then entry time.
+    pub trades: Vec<Trade>,
+    /// Orders that were not filled.
+    pub rejections: Vec<Rejection>,
+    /// One point per bar time.
+    pub equity: Vec<EquityPoint>,
+    /// Counted.
+    pub counts: Counts,
+    /// Measured.
+    pub metrics: Metrics,
+    /// Equal for two runs if and only if trades and equity are.
+    pub hash: String,
+    /// What a reader should know before trusting the numbers.
+    pub warnings: Vec<String>,
+}
+
+impl RunResult {
+    /// First and last instant of all series; `None` if there is nothing.
+    pub fn span_ms(&self) -> Option<(i64, i64)> {
+        let spans = self.series.iter().filter_map(|series| series.span_ms());
+        spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+}
+
+/// Runs a strategy over a dataset. No trades is a valid result.
+///
+/// # Errors
+/// A parameter out of range, shorts on a spot venue, a short beyond its collateral.
+pub fn run(data: &Dataset, config: &RunConfig) -> Result<RunResult, Error> {
+    let series = data.series();
+    config.check(series)?;
+    let fees: Vec<Fees> = series.iter().map(|series| config.fees_on(&series.venue)).collect();
+    let outcome = match config.accounting {
+        Accounting::Cash => {
+            let account = CashAccount::new(config.cash, config.fraction_of(series.len()), &fees);
+            with_account(series, config, account)?
+        }
+        Accounting::Unit => with_account(series, config, UnitAccount::new(config.cash, fees[0]))?,
+    };
+    balance(&outcome, config.cash)?;
+    Ok(RunResult {
+        config: config.clone(),
+        series: series.to_vec(),
+        step_ms: data.step_ms(),
+        metrics: measure(&outcome, config.cash, &config.metrics),
+        hash: hash(&outcome, series),
+        warnings: warnings(series, config),
+        trades: outcome.trades,
+        rejections: outcome.rejections,
+        equity: outcome.equity,
+        counts: outcome.counts,
+    })
+}
+
+fn with_account(series: &[Arc<Series>], config: &RunConfig, account: impl Account) -> Result<Outcome, Error> {
+    match &config.strategy {
+        StrategyConfig::BollingerMicro(params) => with_rule(series, config, account, || params.rule()),
+        StrategyConfig::Bollinger(params) => with_rule(series, config, account, || params.rule()),
+        StrategyConfig::Hold => with_rule(series, config, account, Hold::default),
+    }
+}
+
+fn with_rule<S: Strategy>(
+    series: &[Arc<Series>],
+    config: &RunConfig,
+    mut account: impl Account,
+    rule: impl Fn() -> S,
+) -> Result<Outcome, Error> {
+    let mut rules: Vec<S> = series.iter().map(|_| rule()).collect();
+    drive(series, &config.rules(), &mut account, |k, now| rules[k].on_bar(now))
+}
+
+/// Σ P&L, open positions included, is what the equity gained.
+fn balance(outcome: &Outcome, start: f64) -> Result<(), Error> {
+    let earned: f64 = outcome.trades.iter().map(|trade| trade.pnl).sum();
+    let gained = outcome.equity.last().map_or(0.0, |point| point.equity - start);
+    if (earned - gained).abs() <= 1e-9 * start.max(1.0) {
+        return Ok(());
+    }
+    Err(Error::Invariant { what: format!("trades earned {earned}, equity gained {gained}") })
+}
+
+fn hash(outcome: &Outcome, series: &[Arc<Series>]) -> String {
+    let units = |value: f64| (value * 1e8).round() as i64;
+    let lines: Vec<HashTrade<'_>> = outcome
+        .trades
+        .iter()
+        .map(|trade| HashTrade {
+            symbol: &series[trade.series].symbol,
+            entry_ns: trade.entry_ms * 1_000_000,
+            exit_ns: trade.exit_ms * 1_000_000,
+            qty: units(trade.qty),
+            entry_ticks: units(trade.entry),
+            exit_ticks: units(trade.exit),
+            pnl: trade.pnl,
+            reason: trade.reason.as_str(),
+        })
+        .collect();
+    run_hash(&lines, &outcome.equity)
+}
+
+fn warnings(series: &[Arc<Series>], config: &RunConfig) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for series in series {
+        let (symbol, venue) = (&series.symbol, &series.venue);
+        if series.bars.is_empty() {
+            warnings.push(format!("{symbol}: no row has a valid book, so there is no bar to trade on"));
+        }
+        if series.ohlc_repaired > 0 {
+            let n = series.ohlc_repaired;
+            warnings
+                .push(format!("{symbol}: {n} bars did not hold their own open or close and were widened"));
+        }
+        if config.fees.is_none() && !matches!(venue.parse(), Ok(Venue::BinanceSpot | Venue::BinanceUsdm)) {
+            warnings.push(format!("{venue}: its fee tier is not in the table; set fees"));
+        }
+        if venue.parse() == Ok(Venue::BinanceCoinm) {
+            warnings.push(format!("{symbol}: an inverse contract, counted here as linear in quote currency"));
+        }
+    }
+    warnings
+}

@@ -1,0 +1,166 @@
+//! Buys a dip that the book is buying too: Bollinger bands, order-flow imbalance and depth must agree.
+
+use lobstream_market::factor::technical::Bands as Band;
+use serde::Serialize;
+
+use crate::dataset::FactorId;
+use crate::engine::{Intent, Moment};
+use crate::model::Side;
+use crate::strategy::Strategy;
+use crate::strategy::bands::Bands;
+use crate::strategy::params::{Param, Slot};
+
+/// Factors that the rule reads.
+pub const FACTORS: [&str; 3] = ["ofi_w", "z_ofi", "obi_5"];
+
+/// The rule and its exits.
+///
+/// ```text
+/// long entry    close < lower band   and  z_ofi > z_ofi_min  and  ofi_w > ofi_min  and  obi_5 > obi_min
+/// long exit     stop loss · take profit · close > middle band · max_hold
+/// short         the same, mirrored, if `short`
+/// no entry      while the book is invalid, older than max_stale_ms, or a factor that is asked for is missing
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BollingerMicro {
+    /// Window, bars. Default 120.
+    pub n: usize,
+    /// Width, population standard deviations. Default 2.
+    pub k: f64,
+    /// Least order-flow imbalance as a z-score. Default 0.
+    pub z_ofi_min: Option<f64>,
+    /// Least order-flow imbalance, base units a bar. Default none.
+    pub ofi_min: Option<f64>,
+    /// Least size imbalance of five levels. Default 0.1.
+    pub obi_min: f64,
+    /// Oldest book that is traded on, ms. Default 3000.
+    pub max_stale_ms: usize,
+    /// Stop loss, fraction of the entry. Default 0.003.
+    pub sl: Option<f64>,
+    /// Take profit, fraction of the entry. Default 0.004.
+    pub tp: Option<f64>,
+    /// Longest holding time, bars. Default 600.
+    pub max_hold: Option<usize>,
+    /// Trade the upper band too. Default false.
+    pub short: bool,
+}
+
+impl Default for BollingerMicro {
+    fn default() -> Self {
+        BollingerMicro {
+            n: 120,
+            k: 2.0,
+            z_ofi_min: Some(0.0),
+            ofi_min: None,
+            obi_min: 0.1,
+            max_stale_ms: 3_000,
+            sl: Some(0.003),
+            tp: Some(0.004),
+            max_hold: Some(600),
+            short: false,
+        }
+    }
+}
+
+impl BollingerMicro {
+    pub(super) fn fields(&mut self) -> Vec<Param<'_>> {
+        vec![
+            Param::new("n", "window of the bands, bars", Slot::Count(&mut self.n, 2..=100_000)),
+            Param::new("k", "width of the bands, standard deviations", Slot::Number(&mut self.k, 0.1..=10.0)),
+            Param::new(
+                "z_ofi_min",
+                "least z-score of the order-flow imbalance",
+                Slot::MaybeNumber(&mut self.z_ofi_min, -10.0..=10.0),
+            ),
+            Param::new(
+                "ofi_min",
+                "least order-flow imbalance, base units a bar",
+                Slot::MaybeNumber(&mut self.ofi_min, -1e12..=1e12),
+            ),
+            Param::new(
+                "obi_min",
+                "least size imbalance of five levels",
+                Slot::Number(&mut self.obi_min, -1.0..=1.0),
+            ),
+            Param::new(
+                "max_stale_ms",
+                "oldest book that is traded on, ms",
+                Slot::Count(&mut self.max_stale_ms, 0..=86_400_000),
+            ),
+            Param::new(
+                "sl",
+                "stop loss, fraction of the entry",
+                Slot::MaybeNumber(&mut self.sl, 1e-5..=0.99),
+            ),
+            Param::new(
+                "tp",
+                "take profit, fraction of the entry",
+                Slot::MaybeNumber(&mut self.tp, 1e-5..=0.99),
+            ),
+            Param::new(
+                "max_hold",
+                "longest holding time, bars",
+                Slot::MaybeCount(&mut self.max_hold, 1..=10_000_000),
+            ),
+            Param::new("short", "also sell above the upper band", Slot::Flag(&mut self.short)),
+        ]
+    }
+
+    /// The rule with these parameters.
+    pub fn rule(&self) -> BollingerMicroRule {
+        let [ofi, z_ofi, obi] = FACTORS.map(|name| FactorId::of(name).expect("bars carry these factors"));
+        let flow = [(z_ofi, self.z_ofi_min), (ofi, self.ofi_min), (obi, Some(self.obi_min))];
+        BollingerMicroRule {
+            bands: Bands::new(self.n, self.k),
+            band: None,
+            conditions: flow,
+            max_stale_ms: self.max_stale_ms as f64,
+            short: self.short,
+        }
+    }
+}
+
+/// The running rule.
+#[derive(Clone, Debug)]
+pub struct BollingerMicroRule {
+    bands: Bands,
+    band: Option<Band>,
+    conditions: [(FactorId, Option<f64>); 3],
+    max_stale_ms: f64,
+    short: bool,
+}
+
+impl BollingerMicroRule {
+    /// Flow and book stand on `side`.
+    fn agrees(&self, side: Side, now: &Moment<'_>) -> bool {
+        self.conditions.iter().all(|(factor, least)| match least {
+            Some(least) => now.factor(*factor).is_some_and(|value| side.sign() * value > *least),
+            None => true,
+        })
+    }
+
+    fn is_fresh(&self, now: &Moment<'_>) -> bool {
+        now.book_ok() && now.stale_ms().is_some_and(|ms| ms <= self.max_stale_ms)
+    }
+}
+
+impl Strategy for BollingerMicroRule {
+    fn on_bar(&mut self, now: &Moment<'_>) -> Intent {
+        let close = now.close();
+        self.band = self.bands.push(now);
+        let Some(band) = self.band else { return Intent::default() };
+        let outside = if close < band.lo {
+            Some(Side::Long)
+        } else if self.short && close > band.up {
+            Some(Side::Short)
+        } else {
+            None
+        };
+        let enter = outside.filter(|&side| self.is_fresh(now) && self.agrees(side, now));
+        Intent { enter, exit_long: close > band.mid, exit_short: close < band.mid }
+    }
+
+    fn band(&self) -> Option<Band> {
+        self.band
+    }
+}

@@ -1,0 +1,106 @@
+//! Parameters as a table: one list serves parsing, range checks and the report.
+
+use std::ops::RangeInclusive;
+
+use crate::error::Error;
+
+/// Where the value of a parameter lives, and what it may be.
+#[derive(Debug)]
+pub enum Slot<'a> {
+    /// A whole number.
+    Count(&'a mut usize, RangeInclusive<usize>),
+    /// A whole number, or none.
+    MaybeCount(&'a mut Option<usize>, RangeInclusive<usize>),
+    /// A number.
+    Number(&'a mut f64, RangeInclusive<f64>),
+    /// A number, or none.
+    MaybeNumber(&'a mut Option<f64>, RangeInclusive<f64>),
+    /// Yes or no.
+    Flag(&'a mut bool),
+}
+
+/// A parameter of a strategy.
+#[derive(Debug)]
+pub struct Param<'a> {
+    /// Its name.
+    pub name: &'static str,
+    /// What it means, with its unit.
+    pub doc: &'static str,
+    /// Its value.
+    pub slot: Slot<'a>,
+}
+
+impl<'a> Param<'a> {
+    /// A parameter.
+    pub fn new(name: &'static str, doc: &'static str, slot: Slot<'a>) -> Param<'a> {
+        Param { name, doc, slot }
+    }
+
+    /// Its value as text that [`set`] reads back.
+    pub fn text(&self) -> String {
+        let none = || "none".to_owned();
+        match &self.slot {
+            Slot::Count(value, _) => value.to_string(),
+            Slot::MaybeCount(value, _) => value.map_or_else(none, |n| n.to_string()),
+            Slot::Number(value, _) => value.to_string(),
+            Slot::MaybeNumber(value, _) => value.map_or_else(none, |x| x.to_string()),
+            Slot::Flag(value) => value.to_string(),
+        }
+    }
+
+    /// # Errors
+    /// The value is out of range.
+    pub fn check(&self) -> Result<(), Error> {
+        let ok = match &self.slot {
+            Slot::Count(value, range) => range.contains(*value),
+            Slot::MaybeCount(value, range) => value.is_none_or(|n| range.contains(&n)),
+            Slot::Number(value, range) => range.contains(*value),
+            Slot::MaybeNumber(value, range) => value.is_none_or(|x| range.contains(&x)),
+            Slot::Flag(_) => true,
+        };
+        if ok { Ok(()) } else { Err(self.bad(&self.text())) }
+    }
+
+    fn read(&mut self, text: &str) -> Option<()> {
+        let text = text.trim();
+        match &mut self.slot {
+            Slot::Count(value, _) => **value = text.parse().ok()?,
+            Slot::MaybeCount(value, _) => **value = maybe(text)?,
+            Slot::Number(value, _) => **value = text.parse().ok()?,
+            Slot::MaybeNumber(value, _) => **value = maybe(text)?,
+            Slot::Flag(value) => **value = text.parse().ok()?,
+        }
+        Some(())
+    }
+
+    fn bad(&self, text: &str) -> Error {
+        let expected = match &self.slot {
+            Slot::Count(_, r) => format!("a whole number from {} to {}", r.start(), r.end()),
+            Slot::MaybeCount(_, r) => format!("a whole number from {} to {}, or none", r.start(), r.end()),
+            Slot::Number(_, r) => format!("a number from {} to {}", r.start(), r.end()),
+            Slot::MaybeNumber(_, r) => format!("a number from {} to {}, or none", r.start(), r.end()),
+            Slot::Flag(_) => "true or false".to_owned(),
+        };
+        Error::Parameter { name: self.name, value: text.to_owned(), expected }
+    }
+}
+
+fn maybe<T: std::str::FromStr>(text: &str) -> Option<Option<T>> {
+    if text == "none" { Some(None) } else { text.parse().ok().map(Some) }
+}
+
+/// Sets one parameter from text.
+///
+/// # Errors
+/// No such parameter, the wrong kind, or out of range.
+pub fn set(strategy: &'static str, params: &mut [Param<'_>], name: &str, text: &str) -> Result<(), Error> {
+    let known = || params.iter().map(|param| param.name).collect::<Vec<_>>().join(", ");
+    let Some(at) = params.iter().position(|param| param.name == name) else {
+        return Err(Error::UnknownParameter { strategy, name: name.to_owned(), known: known() });
+    };
+    let param = &mut params[at];
+    if param.read(text).is_none() {
+        return Err(param.bad(text));
+    }
+    param.check()
+}

@@ -1,0 +1,281 @@
+//! The numbers of the backtest page, computed outside this code base.
+
+#![expect(clippy::print_stderr, reason = "a skipped test says so loudly")]
+
+use std::path::PathBuf;
+
+use lobstream_backtest::dataset::{Dataset, Series};
+use lobstream_backtest::engine::{
+    Brackets, EquityPoint, Fill, HashTrade, Intent, Outcome, Rules, Trade, drive, run_hash,
+};
+use lobstream_backtest::metrics::{drawdown, returns, sharpe, sortino, trades};
+use lobstream_backtest::model::Side;
+use lobstream_backtest::model::fee::Fees;
+use lobstream_backtest::model::slippage::Slippage;
+use lobstream_backtest::portfolio::UnitAccount;
+use lobstream_backtest::strategy::Bollinger;
+use lobstream_backtest::{Accounting, RunConfig, StrategyConfig, run};
+use serde_json::Value;
+
+/// Vectors of parts that are not built, each with the reason.
+const LEFT_OUT: &[(&str, &str)] = &[
+    ("limits", "A-share price limits"),
+    ("limit_pct", "A-share price limits"),
+    ("fees", "A-share fees"),
+    ("lot_sizing", "A-share lots"),
+    ("strategy", "the A-share form of bollinger_micro"),
+    ("queue", "the tick engine"),
+    ("dsr", "deflated Sharpe, which belongs to sweeps"),
+];
+
+const RUN: &[&str] = &[
+    "bar_semantics",
+    "parity_close",
+    "parity_next_open",
+    "parity_bars",
+    "metrics",
+    "metrics_no_loss",
+    "run_hash",
+    "note",
+];
+
+fn vectors(test: &str) -> Option<Value> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/spec/vectors/backtest.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        eprintln!("SKIPPED {test}: no vectors at ../shared/spec/vectors/backtest.json");
+        return None;
+    };
+    Some(serde_json::from_str(&text).expect("the vectors are JSON"))
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is a number"))
+}
+
+fn index(value: &Value) -> usize {
+    value.as_u64().expect("an index") as usize
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().expect("a list")
+}
+
+fn ohlc(value: &Value) -> Vec<[f64; 4]> {
+    list(value).iter().map(|bar| std::array::from_fn(|i| number(&bar[i]))).collect()
+}
+
+fn side(value: &Value) -> Option<Side> {
+    match value.as_i64().expect("-1, 0 or 1") {
+        1 => Some(Side::Long),
+        -1 => Some(Side::Short),
+        _ => None,
+    }
+}
+
+fn close_to(got: f64, want: f64, what: &str) {
+    assert!((got - want).abs() <= 1e-9 * want.abs().max(1e-3), "{what}: {got}, expected {want}");
+}
+
+#[test]
+fn every_vector_is_run_or_left_out_for_a_reason() {
+    let Some(vectors) = vectors("every_vector_is_run_or_left_out_for_a_reason") else { return };
+    for key in vectors.as_object().expect("an object").keys() {
+        let out = LEFT_OUT.iter().find(|(name, _)| name == key);
+        assert!(out.is_some() != RUN.contains(&key.as_str()), "{key} is neither run nor left out");
+        if let Some((name, reason)) = out {
+            println!("left out: {name} ({reason})");
+        }
+    }
+    let t1 = list(&vectors["bar_semantics"]).iter().filter(|case| has_t1(case)).count();
+    println!("left out: {t1} of bar_semantics (T+1)");
+}
+
+fn has_t1(case: &Value) -> bool {
+    case["params"]["t1"].as_bool() == Some(true)
+}
+
+/// One case of `bar_semantics`: intents as given, all in, no fees.
+fn play(case: &Value) -> Outcome {
+    let params = &case["params"];
+    let mut series = Series::from_ohlc("binance-usdm", "X", 60_000, 0, &ohlc(&case["bars"])).expect("series");
+    for i in 0..series.bars.len() {
+        let px = params["detail"][i.to_string()].as_array();
+        series.detail.push_bar(px.into_iter().flatten().map(number));
+    }
+    let brackets = Brackets {
+        sl: params["sl"].as_f64(),
+        tp: params["tp"].as_f64(),
+        max_hold: params["max_hold"].as_u64().map(|n| n as usize),
+    };
+    let fill = if params["fill"] == "close" { Fill::Close } else { Fill::NextOpen };
+    let detail = !params["detail"].is_null();
+    let rules = Rules { fill, brackets, slippage: Slippage::None, detail };
+    let (enter, exit) = (list(&case["enter"]), list(&case["exit"]));
+    let mut account = UnitAccount::new(1.0, Fees::NONE);
+    let data = Dataset::from_series(vec![series]).expect("dataset");
+    drive(data.series(), &rules, &mut account, |_, now| {
+        let i = (now.now_ms() / 60_000 - 1) as usize;
+        let exit = exit[i].as_bool().expect("a flag");
+        Intent { enter: side(&enter[i]), exit_long: exit, exit_short: exit }
+    })
+    .expect("run")
+}
+
+fn same_trade(name: &str, got: &Trade, want: &Value) {
+    assert_eq!((got.i0, got.i1), (index(&want["i0"]), index(&want["i1"])), "{name}: {got:?}");
+    assert_eq!(Some(got.side), side(&want["side"]), "{name}");
+    assert_eq!(got.reason.as_str(), want["reason"].as_str().expect("a reason"), "{name}");
+    close_to(got.entry, number(&want["entry"]), name);
+    close_to(got.exit, number(&want["exit"]), name);
+}
+
+#[test]
+fn bar_semantics() {
+    let Some(vectors) = vectors("bar_semantics") else { return };
+    let cases: Vec<&Value> = list(&vectors["bar_semantics"]).iter().filter(|case| !has_t1(case)).collect();
+    assert_eq!(cases.len(), 15);
+    for case in cases {
+        let name = case["name"].as_str().expect("a name");
+        let outcome = play(case);
+        let want = list(&case["trades"]);
+        assert_eq!(outcome.trades.len(), want.len(), "{name}: {:?}", outcome.trades);
+        for (got, want) in outcome.trades.iter().zip(want) {
+            same_trade(name, got, want);
+        }
+    }
+}
+
+fn parity(key: &str, fill: Fill) {
+    let Some(vectors) = vectors(key) else { return };
+    let (bars, want) = (ohlc(&vectors["parity_bars"]), &vectors[key]);
+    let series = Series::from_ohlc("binance-usdm", "X", 86_400_000, 0, &bars).expect("series");
+    let strategy = Bollinger {
+        n: index(&want["window"]),
+        k: number(&want["k"]),
+        sl: want["sl"].as_f64(),
+        tp: want["tp"].as_f64(),
+        ..Bollinger::default()
+    };
+    let config = RunConfig {
+        strategy: StrategyConfig::Bollinger(strategy),
+        fill,
+        cash: 1.0,
+        accounting: Accounting::Unit,
+        fees: Some(Fees::flat(number(&want["fee"]) * 1e4)),
+        slippage: Slippage::None,
+        ..RunConfig::default()
+    };
+    let result = run(&Dataset::from_series(vec![series]).expect("dataset"), &config).expect("run");
+    let trades = list(&want["trades"]);
+    assert_eq!(result.trades.len(), trades.len(), "{:?}", result.trades);
+    let mut equity = 1.0;
+    for (got, want) in result.trades.iter().zip(trades) {
+        same_trade(key, got, want);
+        close_to(got.return_pct, number(&want["return_pct"]), "return_pct");
+        close_to(1.0 + got.pnl / equity, number(&want["equity_mult"]), "equity_mult");
+        equity += got.pnl;
+    }
+}
+
+#[test]
+fn parity_close() {
+    parity("parity_close", Fill::Close);
+}
+
+#[test]
+fn parity_next_open() {
+    parity("parity_next_open", Fill::NextOpen);
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    list(value).iter().map(number).collect()
+}
+
+/// The curve as one point per day, resampled the way a run is.
+fn daily_curve(want: &Value) -> (f64, Vec<EquityPoint>, Vec<f64>) {
+    let start = number(&want["start"]);
+    let day = |i: usize| (i as i64 + 1) * 86_400_000;
+    let points: Vec<EquityPoint> = numbers(&want["curve"])
+        .into_iter()
+        .enumerate()
+        .map(|(i, equity)| EquityPoint { ts_ms: day(i), equity })
+        .collect();
+    let curve = returns::resample(start, &points, 86_400_000);
+    assert_eq!(curve.len(), points.len() + 1);
+    (start, points, curve)
+}
+
+#[test]
+fn metrics() {
+    let Some(vectors) = vectors("metrics") else { return };
+    let want = &vectors["metrics"];
+    let (start, points, curve) = daily_curve(want);
+    let (ppy, r) = (number(&want["ppy"]), returns::returns(&curve));
+    for (got, want) in r.iter().zip(numbers(&want["returns"])) {
+        close_to(*got, want, "returns");
+    }
+    let pnl = numbers(&want["pnl"]);
+    let depth = drawdown::deepest(start, &points).map(|worst| worst.depth);
+    let calmar = returns::cagr(&curve, ppy).zip(depth).map(|(cagr, depth)| cagr / -depth);
+    let moments = returns::skew_kurtosis(&r);
+    let checks = [
+        ("total_return", returns::total(&curve)),
+        ("cagr", returns::cagr(&curve, ppy)),
+        ("volatility", sharpe::volatility(&r, ppy)),
+        ("sharpe", sharpe::sharpe(&r, ppy)),
+        ("sharpe_365", sharpe::sharpe(&r, 365.0)),
+        ("sortino", sortino::sortino(&r, ppy)),
+        ("max_drawdown", depth),
+        ("calmar", calmar),
+        ("skew", moments.map(|m| m.0)),
+        ("kurtosis", moments.map(|m| m.1)),
+        ("sr_period", sharpe::per_period(&r)),
+        ("psr0", sharpe::psr(&r)),
+        ("n_trades", Some(pnl.len() as f64)),
+        ("win_rate", trades::win_rate(&pnl)),
+        ("profit_factor", trades::profit_factor(&pnl)),
+        ("expectancy", returns::mean(&pnl)),
+        ("avg_win", trades::avg_win(&pnl)),
+        ("avg_loss", trades::avg_loss(&pnl)),
+        ("sqn", trades::sqn(&pnl)),
+    ];
+    for (key, got) in checks {
+        close_to(got.unwrap_or_else(|| panic!("{key} has a value")), number(&want[key]), key);
+    }
+}
+
+#[test]
+fn metrics_no_loss() {
+    let Some(vectors) = vectors("metrics_no_loss") else { return };
+    let want = &vectors["metrics_no_loss"];
+    let (start, points, curve) = daily_curve(want);
+    let r = returns::returns(&curve);
+    close_to(sharpe::sharpe(&r, 252.0).expect("spread"), number(&want["sharpe"]), "sharpe");
+    assert_eq!(sortino::sortino(&r, 252.0), None);
+    assert_eq!(drawdown::deepest(start, &points), None);
+    assert_eq!(trades::profit_factor(&[1.0, 2.0]), None);
+}
+
+#[test]
+fn run_hash_of_the_page() {
+    let Some(vectors) = vectors("run_hash_of_the_page") else { return };
+    let want = &vectors["run_hash"];
+    let int = |value: &Value| value.as_i64().expect("an integer");
+    let trades: Vec<HashTrade<'_>> = list(&want["trades"])
+        .iter()
+        .map(|t| HashTrade {
+            symbol: t["symbol"].as_str().expect("text"),
+            entry_ns: int(&t["entry_ns"]),
+            exit_ns: int(&t["exit_ns"]),
+            qty: int(&t["qty"]),
+            entry_ticks: int(&t["entry_ticks"]),
+            exit_ticks: int(&t["exit_ticks"]),
+            pnl: number(&t["pnl"]),
+            reason: t["reason"].as_str().expect("text"),
+        })
+        .rev()
+        .collect();
+    let point = |p: &Value| EquityPoint { ts_ms: int(&p[0]) / 1_000_000, equity: number(&p[1]) };
+    let equity: Vec<EquityPoint> = list(&want["equity"]).iter().map(point).collect();
+    assert_eq!(run_hash(&trades, &equity), want["sha256"].as_str().expect("text"));
+}

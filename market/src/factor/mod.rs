@@ -173,7 +173,12 @@ impl FactorEngine {
     }
 
     /// Other steps are in force: book and sums in old ones are worth nothing.
-    pub fn on_instrument(&mut self, ts_event: Option<i64>, instrument: &Instrument, out: &mut Vec<FactorRow>) {
+    pub fn on_instrument(
+        &mut self,
+        ts_event: Option<i64>,
+        instrument: &Instrument,
+        out: &mut Vec<FactorRow>,
+    ) {
         if *instrument == self.instrument {
             return;
         }

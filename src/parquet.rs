@@ -1,0 +1,128 @@
+//! Parquet tables in and out: the only file of the application that knows polars.
+//!
+//! Integers are INT64, floats DOUBLE, text UTF-8, a missing cell is null. A file says nothing of when or
+//! where it was written, so equal tables are equal bytes.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use lobstream_market::factor::columns::{Cell, Column, ColumnKind, Field};
+use polars::prelude::{
+    Column as Series, DataFrame, KeyValueMetadata, ParallelStrategy, ParquetCompression, ParquetReader,
+    ParquetWriter, PolarsError, SerReader,
+};
+
+/// Rows of one row group; it bounds what a reader has to unpack at once.
+const GROUP_ROWS: usize = 1 << 17;
+
+/// A table on its way into a file, column by column.
+pub(crate) struct Table {
+    columns: Vec<(Column, Cells)>,
+    rows: usize,
+}
+
+/// The cells of one column.
+enum Cells {
+    Bool(Vec<Option<bool>>),
+    Int(Vec<Option<i64>>),
+    Float(Vec<Option<f64>>),
+    Text(Vec<Option<String>>),
+}
+
+impl Table {
+    /// A table without rows.
+    pub(crate) fn new(columns: &[Column]) -> Table {
+        let cells = |kind| match kind {
+            ColumnKind::Bool => Cells::Bool(Vec::new()),
+            ColumnKind::Int => Cells::Int(Vec::new()),
+            ColumnKind::Float => Cells::Float(Vec::new()),
+            ColumnKind::Text => Cells::Text(Vec::new()),
+        };
+        Table { columns: columns.iter().map(|c| (*c, cells(c.kind))).collect(), rows: 0 }
+    }
+
+    /// Appends a row: one cell per column, in their order.
+    ///
+    /// # Panics
+    /// If a cell is not of its column's kind.
+    pub(crate) fn push(&mut self, row: Vec<Cell>) {
+        assert_eq!(row.len(), self.columns.len(), "one cell per column");
+        for ((column, cells), cell) in self.columns.iter_mut().zip(row) {
+            match cells {
+                Cells::Bool(c) => c.push(fit(column, cell)),
+                Cells::Int(c) => c.push(fit(column, cell)),
+                Cells::Float(c) => c.push(fit(column, cell)),
+                Cells::Text(c) => c.push(fit(column, cell)),
+            }
+        }
+        self.rows += 1;
+    }
+
+    /// Writes the table with file-level notes `(name, text)`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn write(self, into: impl Write, notes: &[(&str, &str)]) -> Result<(), String> {
+        let series = |(column, cells): (Column, Cells)| match cells {
+            Cells::Bool(c) => Series::new(column.name.into(), c),
+            Cells::Int(c) => Series::new(column.name.into(), c),
+            Cells::Float(c) => Series::new(column.name.into(), c),
+            Cells::Text(c) => Series::new(column.name.into(), c),
+        };
+        let columns = self.columns.into_iter().map(series).collect();
+        let mut frame = DataFrame::new(self.rows, columns).map_err(reason)?;
+        let notes = notes.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        ParquetWriter::new(into)
+            .with_compression(ParquetCompression::Zstd(None))
+            .with_row_group_size(Some(GROUP_ROWS))
+            .with_key_value_metadata(Some(KeyValueMetadata::from_static(notes)))
+            .set_parallel(false)
+            .finish(&mut frame)
+            .map_err(reason)?;
+        Ok(())
+    }
+}
+
+fn fit<T: Field>(column: &Column, cell: Cell) -> Option<T> {
+    match Option::from_cell(cell) {
+        Some(value) => value,
+        None => panic!("a cell of column {} is not {:?}", column.name, column.kind),
+    }
+}
+
+/// Reads columns of a file, row by row. Columns that are not asked for are not read.
+///
+/// # Errors
+/// A column that is missing or of another kind; bytes that are not Parquet.
+pub(crate) fn read(path: &Path, columns: &[Column]) -> Result<Vec<Vec<Cell>>, String> {
+    let file = File::open(path).map_err(|e| e.to_string())?;
+    let frame = ParquetReader::new(file)
+        .with_columns(Some(columns.iter().map(|c| c.name.to_owned()).collect()))
+        .read_parallel(ParallelStrategy::None)
+        .finish()
+        .map_err(reason)?;
+    let mut rows = vec![Vec::with_capacity(columns.len()); frame.height()];
+    for column in columns {
+        for (row, cell) in rows.iter_mut().zip(cells(&frame, column)?) {
+            row.push(cell);
+        }
+    }
+    Ok(rows)
+}
+
+fn cells(frame: &DataFrame, column: &Column) -> Result<Vec<Cell>, String> {
+    let series = frame.column(column.name).map_err(reason)?;
+    Ok(match column.kind {
+        ColumnKind::Bool => series.bool().map_err(reason)?.iter().map(|c| c.to_cell()).collect(),
+        ColumnKind::Int => series.i64().map_err(reason)?.iter().map(|c| c.to_cell()).collect(),
+        ColumnKind::Float => series.f64().map_err(reason)?.iter().map(|c| c.to_cell()).collect(),
+        ColumnKind::Text => {
+            series.str().map_err(reason)?.iter().map(|c| c.map(str::to_owned).to_cell()).collect()
+        }
+    })
+}
+
+fn reason(error: PolarsError) -> String {
+    error.to_string()
+}

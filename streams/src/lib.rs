@@ -2,9 +2,11 @@
 #![deny(unsafe_code)]
 
 pub mod beacon;
+pub mod digest;
 pub mod error;
 pub mod lmdb;
 pub mod log;
+mod lz4;
 pub mod record;
 pub mod replay;
 pub mod time;

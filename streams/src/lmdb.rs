@@ -274,7 +274,8 @@ impl Keeper {
             while stopped.recv_timeout(SYNC_EVERY) == Err(RecvTimeoutError::Timeout) {
                 turn = turn.wrapping_add(1);
                 let synced = if durability == Durability::Fast { map.sync() } else { Ok(()) };
-                let cleared = if turn % CLEAR_READERS_TURNS == 0 { map.clear_readers() } else { Ok(()) };
+                let cleared =
+                    if turn.is_multiple_of(CLEAR_READERS_TURNS) { map.clear_readers() } else { Ok(()) };
                 if let Err(e) = synced.and(cleared) {
                     tracing::error!(dir = %map.dir.display(), error = %e, "Store upkeep failed");
                 }

@@ -7,6 +7,9 @@
 //! the offsets and the shipped state visible together or not at all · a fenced producer changes nothing ·
 //! after a [`TxnError`] of class `Unknown` only `drop` is legal.
 
+pub mod embedded;
+pub mod topic;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -238,4 +241,15 @@ pub trait Producer: Send {
     fn commit(&mut self) -> Result<(), TxnError>;
     /// Forgets the open transaction. Never called on an empty one.
     fn abort(&mut self) -> Result<(), TxnError>;
+}
+
+/// Opens a log by its URI: `kafka://host:port[,host:port]` or `embedded:DIR`.
+///
+/// # Errors
+/// An unknown scheme, a directory that cannot be opened, no broker that answers.
+pub fn open(uri: &str) -> Result<Arc<dyn Log>, LogError> {
+    if let Some(dir) = uri.strip_prefix("embedded:").filter(|dir| !dir.is_empty()) {
+        return Ok(Arc::new(embedded::EmbeddedLog::open(dir.as_ref(), &embedded::Options::default())?));
+    }
+    Err(LogError::Uri { uri: uri.to_owned() })
 }

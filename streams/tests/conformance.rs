@@ -1,0 +1,49 @@
+//! The contract of a log, as a suite that every implementation runs. Kafka needs a broker: set
+//! `LOBSTREAM_TEST_KAFKA=host:port`, else its run is skipped and says so.
+
+#[path = "conformance/bed.rs"]
+mod bed;
+#[path = "conformance/model.rs"]
+mod model;
+#[path = "conformance/suite.rs"]
+mod suite;
+
+/// One test per rule of the contract, for one implementation: `$bed` gives `None` if it cannot be had.
+macro_rules! conformance {
+    ($implementation:ident, $bed:expr, [$($rule:path as $name:ident),+ $(,)?]) => {
+        mod $implementation {
+            $(
+                #[test]
+                fn $name() {
+                    if let Some(bed) = $bed(stringify!($name)) {
+                        $rule(&bed);
+                    }
+                }
+            )+
+        }
+    };
+    ($implementation:ident, $bed:expr) => {
+        conformance!($implementation, $bed, [
+            crate::suite::records_come_back_whole_and_in_order as records_come_back_whole_and_in_order,
+            crate::suite::a_start_moves_the_position as a_start_moves_the_position,
+            crate::suite::take_obeys_its_bound_and_tells_when_it_is_caught_up as take_obeys_its_bound_and_tells_when_it_is_caught_up,
+            crate::suite::not_taking_loses_nothing as not_taking_loses_nothing,
+            crate::suite::drain_acknowledges_the_last_offsets as drain_acknowledges_the_last_offsets,
+            crate::suite::a_transaction_is_seen_when_it_is_committed as a_transaction_is_seen_when_it_is_committed,
+            crate::suite::a_transaction_spans_partitions as a_transaction_spans_partitions,
+            crate::suite::aborted_records_are_never_taken as aborted_records_are_never_taken,
+            crate::suite::a_fenced_producer_changes_nothing as a_fenced_producer_changes_nothing,
+            crate::suite::offsets_and_notes_are_committed_with_the_transaction as offsets_and_notes_are_committed_with_the_transaction,
+            crate::suite::offsets_of_an_aborted_transaction_are_forgotten as offsets_of_an_aborted_transaction_are_forgotten,
+            crate::suite::a_consumer_commits_outside_transactions as a_consumer_commits_outside_transactions,
+            crate::suite::static_members_share_the_partitions as static_members_share_the_partitions,
+            crate::suite::a_topic_is_made_once as a_topic_is_made_once,
+            crate::suite::an_unknown_topic_is_an_error as an_unknown_topic_is_an_error,
+            crate::suite::offsets_are_found_by_time as offsets_are_found_by_time,
+            crate::model::random_calls_match_the_model as random_calls_match_the_model,
+        ]);
+    };
+}
+
+conformance!(embedded, crate::bed::Bed::embedded);
+conformance!(kafka, crate::bed::Bed::kafka);

@@ -10,6 +10,9 @@
 pub mod embedded;
 pub mod topic;
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

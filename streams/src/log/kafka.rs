@@ -1,0 +1,142 @@
+//! The log on Kafka: the only place that knows rdkafka (0.39, librdkafka 2.12).
+//!
+//! ```text
+//! stream thread ── take ──▶ one queue per partition ◀─┐
+//!       │ serve, answer                               │ librdkafka's threads ⇄ broker
+//!       └──────▶ poll thread ── main queue ◀──────────┘
+//! ```
+//! A poll thread per consumer serves the main queue, so the client lives on while a stream thread
+//! processes, restores or commits. Records never pass through it: each partition has a queue of its own.
+//!
+//! A record on Kafka: value and key as given; headers `ts` (i64 BE ns), `seq` (u64 BE, if not 0), then the
+//! writer's own. CreateTime is `ts` in whole milliseconds, at least 1, because the client takes 0 for
+//! "now" and the broker takes a negative time for "none".
+
+mod admin;
+mod cluster;
+mod consumer;
+mod events;
+mod poll;
+mod producer;
+mod queue;
+mod reading;
+mod settings;
+mod txn;
+
+use std::sync::Arc;
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use self::cluster::Cluster;
+use super::{Consumer, ConsumerOptions, Log, Producer, ProducerOptions, Range, TopicName, TopicSpec, Tp};
+use crate::error::LogError;
+use crate::lmdb::Env;
+use crate::record::Offset;
+use crate::time::Ts;
+
+/// A Kafka cluster as a log.
+pub struct KafkaLog {
+    cluster: Arc<Cluster>,
+}
+
+impl KafkaLog {
+    /// Connects to `host:port[,host:port]`.
+    ///
+    /// # Errors
+    /// No broker answers within about ten seconds.
+    pub fn connect(brokers: &str) -> Result<KafkaLog, LogError> {
+        Ok(KafkaLog { cluster: Arc::new(Cluster::connect(brokers)?) })
+    }
+}
+
+impl Log for KafkaLog {
+    fn ensure_topic(&self, spec: &TopicSpec) -> Result<(), LogError> {
+        admin::ensure_topic(&self.cluster, spec)
+    }
+
+    fn partitions(&self, topic: &TopicName) -> Result<u32, LogError> {
+        self.cluster.partitions(topic)
+    }
+
+    fn topics(&self) -> Result<Vec<TopicName>, LogError> {
+        self.cluster.topics()
+    }
+
+    fn range(&self, tp: &Tp) -> Result<Range, LogError> {
+        self.cluster.range(tp)
+    }
+
+    fn offset_at(&self, tp: &Tp, ts: Ts) -> Result<Option<Offset>, LogError> {
+        self.cluster.offset_at(tp, ts)
+    }
+
+    fn consumer(&self, options: &ConsumerOptions) -> Result<Box<dyn Consumer>, LogError> {
+        Ok(Box::new(consumer::KafkaConsumer::new(&self.cluster, options)?))
+    }
+
+    fn producer(&self, options: &ProducerOptions) -> Result<Box<dyn Producer>, LogError> {
+        Ok(Box::new(producer::KafkaProducer::new(self.cluster.brokers(), options)?))
+    }
+
+    fn state(&self) -> Option<Arc<Env>> {
+        None
+    }
+}
+
+/// CreateTime of a record.
+fn create_time(ts: Ts) -> i64 {
+    ts.as_millis().max(1)
+}
+
+/// Kafka numbers partitions and offsets with signed integers.
+fn partition(tp: &Tp) -> i32 {
+    i32::try_from(tp.partition).unwrap_or(i32::MAX)
+}
+
+fn offset(offset: Offset) -> rdkafka::Offset {
+    rdkafka::Offset::Offset(i64::try_from(offset.0).unwrap_or(i64::MAX))
+}
+
+/// A failure as the callers of a log know it. `topic`: the one that was asked about.
+fn log_error(what: impl Into<String>, topic: Option<&TopicName>, error: &KafkaError) -> LogError {
+    use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
+    let code = error.rdkafka_error_code();
+    match (topic, code) {
+        (Some(topic), Some(UnknownTopic | UnknownPartition | UnknownTopicOrPartition)) => {
+            LogError::UnknownTopic { topic: topic.to_string() }
+        }
+        _ => LogError::Client {
+            what: what.into(),
+            reason: error.to_string(),
+            retriable: code.is_some_and(passes),
+        },
+    }
+}
+
+/// Errors that go away by themselves: a broker is restarting, a leader or coordinator is moving.
+fn passes(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{
+        AllBrokersDown, BrokerNotAvailable, BrokerTransportFailure, CoordinatorLoadInProgress,
+        CoordinatorNotAvailable, LeaderNotAvailable, NotCoordinator, NotEnoughReplicas,
+        NotEnoughReplicasAfterAppend, NotLeaderForPartition, OperationTimedOut, RequestTimedOut, Resolve,
+        UnstableOffsetCommit, WaitingForCoordinator,
+    };
+    matches!(
+        code,
+        AllBrokersDown
+            | BrokerNotAvailable
+            | BrokerTransportFailure
+            | CoordinatorLoadInProgress
+            | CoordinatorNotAvailable
+            | LeaderNotAvailable
+            | NotCoordinator
+            | NotEnoughReplicas
+            | NotEnoughReplicasAfterAppend
+            | NotLeaderForPartition
+            | OperationTimedOut
+            | RequestTimedOut
+            | Resolve
+            | UnstableOffsetCommit
+            | WaitingForCoordinator
+    )
+}

@@ -1,0 +1,280 @@
+//! Reading: one queue per partition, positions, committed offsets.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::cluster::{ANSWER, Cluster, number};
+use super::events::Events;
+use super::poll::PollThread;
+use super::queue::FetchQueue;
+use super::reading::{Failure, Reading};
+use super::{log_error, offset, partition, settings};
+use crate::error::LogError;
+use crate::log::{
+    Answer, Assignment, Commit, Consumer, ConsumerOptions, GroupEvent, GroupMetadata, Taken, TopicName, Tp,
+};
+use crate::record::{Batch, Offset};
+
+/// How long the offsets of an unfinished transaction are waited for: longer than it can live.
+const STABLE_OFFSETS: Duration = Duration::from_secs(15);
+
+/// A partition that has just been assigned cannot be moved at once; tried again so often, so long apart.
+const MOVES: u32 = 1_000;
+const MOVE_PAUSE: Duration = Duration::from_millis(10);
+
+/// A consumer. The order of its fields is the order in which it lets go: see [`PollThread`].
+pub(super) struct KafkaConsumer {
+    started: HashMap<Tp, Started>,
+    client: Arc<BaseConsumer<Events>>,
+    poll: PollThread,
+    cluster: Arc<Cluster>,
+    options: ConsumerOptions,
+    events: VecDeque<GroupEvent>,
+}
+
+/// A partition that is read.
+struct Started {
+    queue: FetchQueue,
+    reading: Reading,
+}
+
+impl KafkaConsumer {
+    pub(super) fn new(cluster: &Arc<Cluster>, options: &ConsumerOptions) -> Result<KafkaConsumer, LogError> {
+        let client: BaseConsumer<Events> = settings::consumer(cluster.brokers(), options.group.as_deref())
+            .create_with_context(Events::default())
+            .map_err(|error| log_error("consumer", None, &error))?;
+        let client = Arc::new(client);
+        Ok(KafkaConsumer {
+            started: HashMap::new(),
+            poll: PollThread::start(Arc::clone(&client))?,
+            client,
+            cluster: Arc::clone(cluster),
+            options: options.clone(),
+            events: VecDeque::new(),
+        })
+    }
+
+    fn start(&mut self, positions: &[&(Tp, Offset)]) -> Result<(), LogError> {
+        let mut list = TopicPartitionList::new();
+        for (tp, at) in positions {
+            // Before the assignment, so that no record passes through the main queue.
+            let queue = FetchQueue::split(&self.client, tp.topic.as_str(), partition(tp))
+                .ok_or_else(|| LogError::UnknownTopic { topic: tp.topic.to_string() })?;
+            self.started.insert(tp.clone(), Started { queue, reading: Reading::at(*at) });
+            add(&mut list, tp, *at, "")?;
+        }
+        self.client.incremental_assign(&list).map_err(|error| log_error("start of partitions", None, &error))
+    }
+
+    fn move_to(&mut self, positions: &[&(Tp, Offset)]) -> Result<(), LogError> {
+        let mut left: Vec<_> = positions.to_vec();
+        for _ in 0..MOVES {
+            let mut list = TopicPartitionList::new();
+            for (tp, at) in &left {
+                add(&mut list, tp, *at, "")?;
+            }
+            let failed = |error| log_error("move of partitions", None, &error);
+            let moved = self.client.seek_partitions(list, ANSWER).map_err(failed)?;
+            let mut again = Vec::new();
+            for position in left {
+                let (tp, at) = position;
+                let element = moved.find_partition(tp.topic.as_str(), partition(tp));
+                match element.map(|e| e.error()) {
+                    Some(Err(error)) if not_yet(&error) => again.push(position),
+                    Some(Err(error)) => {
+                        return Err(log_error(format!("move of {tp}"), Some(&tp.topic), &error));
+                    }
+                    Some(Ok(())) | None => {
+                        if let Some(started) = self.started.get_mut(tp) {
+                            started.reading = Reading::at(*at);
+                        }
+                    }
+                }
+            }
+            if again.is_empty() {
+                return Ok(());
+            }
+            left = again;
+            thread::sleep(MOVE_PAUSE);
+        }
+        let reason = "the partition did not start".to_owned();
+        Err(LogError::Client { what: "move of partitions".to_owned(), reason, retriable: true })
+    }
+
+    fn stop(&mut self, tps: &[Tp]) -> Result<(), LogError> {
+        let mut list = TopicPartitionList::new();
+        let ours: Vec<_> = tps.iter().filter(|tp| self.started.contains_key(tp)).collect();
+        for tp in &ours {
+            list.add_partition(tp.topic.as_str(), partition(tp));
+        }
+        if ours.is_empty() {
+            return Ok(());
+        }
+        self.client
+            .incremental_unassign(&list)
+            .map_err(|error| log_error("stop of partitions", None, &error))?;
+        for tp in ours {
+            self.started.remove(tp);
+        }
+        Ok(())
+    }
+
+    fn check_group(&self, what: &str) -> Result<(), LogError> {
+        if self.options.group.is_some() {
+            return Ok(());
+        }
+        let reason = "the consumer has no group".to_owned();
+        Err(LogError::Client { what: what.to_owned(), reason, retriable: false })
+    }
+}
+
+impl Consumer for KafkaConsumer {
+    fn subscribe(&mut self, topics: &[TopicName]) -> Result<(), LogError> {
+        let Assignment::Static { index, of } = self.options.assignment else { return Ok(()) };
+        let mut ours = Vec::new();
+        for topic in topics {
+            let count = self.cluster.partitions(topic)?;
+            ours.extend((0..count).filter(|p| p % of.max(1) == index).map(|p| Tp::new(topic, p)));
+        }
+        self.events.push_back(GroupEvent::Assign(ours));
+        Ok(())
+    }
+
+    fn serve(&mut self, wait: Duration) -> Result<Option<GroupEvent>, LogError> {
+        let wait = if self.events.is_empty() { wait } else { Duration::ZERO };
+        match self.poll.failure(wait) {
+            Some(error) => Err(error),
+            None => Ok(self.events.pop_front()),
+        }
+    }
+
+    fn answer(&mut self, answer: Answer<'_>) -> Result<(), LogError> {
+        match answer {
+            Answer::Start(positions) => {
+                let (moved, new): (Vec<_>, Vec<_>) =
+                    positions.iter().partition(|(tp, _)| self.started.contains_key(tp));
+                if !new.is_empty() {
+                    self.start(&new)?;
+                }
+                if moved.is_empty() { Ok(()) } else { self.move_to(&moved) }
+            }
+            Answer::Stop(tps) => self.stop(tps),
+        }
+    }
+
+    fn take(&mut self, tp: &Tp, max: usize, into: &mut Batch) -> Result<Taken, LogError> {
+        let Some(Started { queue, reading }) = self.started.get_mut(tp) else {
+            let reason = "the partition is not started".to_owned();
+            return Err(LogError::Client { what: format!("take from {tp}"), reason, retriable: false });
+        };
+        let full = into.len() + max;
+        let before = into.len();
+        while into.len() < full && queue.take(full - into.len(), |message| reading.see(message, into)) > 0 {}
+        let n = into.len() - before;
+        match &reading.failure {
+            Some(failure) if n == 0 => Err(explain(&self.cluster, tp, reading.position, failure)),
+            Some(_) | None => Ok(Taken { n, caught_up: reading.at_end }),
+        }
+    }
+
+    fn committed(&mut self, tps: &[Tp]) -> Result<Vec<Option<Commit>>, LogError> {
+        self.check_group("committed offsets")?;
+        if tps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut list = TopicPartitionList::new();
+        for tp in tps {
+            list.add_partition(tp.topic.as_str(), partition(tp));
+        }
+        let failed = |topic, error| log_error("committed offsets", topic, &error);
+        let found =
+            self.client.committed_offsets(list, STABLE_OFFSETS).map_err(|error| failed(None, error))?;
+        tps.iter()
+            .map(|tp| {
+                let Some(element) = found.find_partition(tp.topic.as_str(), partition(tp)) else {
+                    return Ok(None);
+                };
+                element.error().map_err(|error| failed(Some(&tp.topic), error))?;
+                let note = element.metadata().to_owned();
+                Ok(number(element.offset()).map(|offset| Commit { tp: tp.clone(), offset, note }))
+            })
+            .collect()
+    }
+
+    fn commit(&mut self, offsets: &[Commit]) -> Result<(), LogError> {
+        self.check_group("commit of offsets")?;
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let list = commits(offsets)?;
+        self.client
+            .commit(&list, CommitMode::Sync)
+            .map_err(|error| log_error("commit of offsets", None, &error))
+    }
+
+    fn group(&self) -> Option<GroupMetadata> {
+        self.options.group.as_ref()?;
+        let metadata = self.client.group_metadata()?;
+        Some(GroupMetadata(Box::new(metadata)))
+    }
+
+    fn close(self: Box<Self>, within: Duration) -> Result<(), LogError> {
+        let KafkaConsumer { started, client, poll, .. } = *self;
+        drop(started);
+        drop(client);
+        poll.finish(within)
+    }
+}
+
+/// The failure of one partition in full: what is asked for, and what there is.
+fn explain(cluster: &Cluster, tp: &Tp, position: Offset, failure: &Failure) -> LogError {
+    let what = format!("read of {tp} at offset {}", position.0);
+    if failure.code == RDKafkaErrorCode::AutoOffsetReset {
+        return match cluster.range(tp) {
+            Ok(range) if position < range.first => {
+                LogError::HistoryMissing { tp: tp.to_string(), need: position.0, have: range.first.0 }
+            }
+            Ok(range) => {
+                let reason = format!("the partition ends at {}; was the topic made anew?", range.end.0);
+                LogError::Client { what, reason, retriable: false }
+            }
+            Err(error) => error,
+        };
+    }
+    match log_error(what, Some(&tp.topic), &KafkaError::MessageConsumption(failure.code)) {
+        LogError::Client { what, retriable, .. } if !failure.words.is_empty() => {
+            LogError::Client { what, reason: failure.words.clone(), retriable }
+        }
+        other => other,
+    }
+}
+
+/// A list for the client, with the notes as commit metadata.
+pub(super) fn commits(offsets: &[Commit]) -> Result<TopicPartitionList, LogError> {
+    let mut list = TopicPartitionList::new();
+    for commit in offsets {
+        add(&mut list, &commit.tp, commit.offset, &commit.note)?;
+    }
+    Ok(list)
+}
+
+fn add(list: &mut TopicPartitionList, tp: &Tp, at: Offset, note: &str) -> Result<(), LogError> {
+    let mut element = list.add_partition(tp.topic.as_str(), partition(tp));
+    element.set_offset(offset(at)).map_err(|error| log_error(format!("offset of {tp}"), None, &error))?;
+    if !note.is_empty() {
+        element.set_metadata(note);
+    }
+    Ok(())
+}
+
+/// A seek that comes before the partition has started, or while it stops.
+fn not_yet(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{PreviousInProgress, State};
+    matches!(error.rdkafka_error_code(), Some(State | PreviousInProgress))
+}

@@ -1,0 +1,81 @@
+//! Settings of the clients. Each that differs from the client's default says why.
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+/// Largest record that the client takes, key, value and headers together (`message.max.bytes`).
+pub(super) const RECORD_BYTES_MAX: usize = 1_000_000;
+
+const CONSUMER: &[(&str, &str)] = &[
+    // Also makes an offset fetch wait for unfinished transactions.
+    ("isolation.level", "read_committed"),
+    // Offsets belong to the transaction.
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    // Never jump silently.
+    ("auto.offset.reset", "error"),
+    // The proof of being caught up.
+    ("enable.partition.eof", "true"),
+    ("check.crcs", "true"),
+    // The default of 500 ms delays the end of a partition that has just been reached.
+    ("fetch.wait.max.ms", "25"),
+    // The default of 1 000 ms leaves gaps of a second after a queue was full.
+    ("fetch.queue.backoff.ms", "20"),
+    ("queued.min.messages", "20000"),
+    // Holds for each partition, because each has a queue of its own.
+    ("queued.max.messages.kbytes", "8192"),
+    // Kept by the poll thread, whatever the stream thread does.
+    ("max.poll.interval.ms", "300000"),
+    ("statistics.interval.ms", "5000"),
+];
+
+const PRODUCER: &[(&str, &str)] = &[
+    // Implies acks = all and at most five requests in flight.
+    ("enable.idempotence", "true"),
+    // Must be below the transaction's timeout, so that a lost record is known before it ends.
+    ("message.timeout.ms", "8000"),
+    ("linger.ms", "5"),
+    ("batch.size", "1000000"),
+    ("compression.type", "lz4"),
+    ("queue.buffering.max.messages", "1000000"),
+    ("queue.buffering.max.kbytes", "262144"),
+    ("statistics.interval.ms", "5000"),
+];
+
+/// The default of 60 s would hold back every reader for that long after a crash.
+const TRANSACTION_TIMEOUT_MS: &str = "10000";
+
+/// A consumer's settings. The client needs a group even where none is committed to; nobody joins it.
+pub(super) fn consumer(brokers: &str, group: Option<&str>) -> ClientConfig {
+    let mut config = with(brokers, CONSUMER);
+    config.set("group.id", group.unwrap_or("lobstream-reader"));
+    config
+}
+
+/// Settings of a client that only asks questions, seeing transactions or not.
+pub(super) fn reader(brokers: &str, isolation: &str) -> ClientConfig {
+    with(brokers, &[("isolation.level", isolation)])
+}
+
+/// A producer's settings, transactional with an id.
+pub(super) fn producer(brokers: &str, transactional_id: Option<&str>) -> ClientConfig {
+    let mut config = with(brokers, PRODUCER);
+    config.set("message.max.bytes", RECORD_BYTES_MAX.to_string());
+    if let Some(id) = transactional_id {
+        config.set("transactional.id", id).set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
+    }
+    config
+}
+
+/// Settings that every client has.
+pub(super) fn with(brokers: &str, settings: &[(&str, &str)]) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    // Brokers close idle connections; that is no event.
+    config.set("log.connection.close", "false");
+    config.set_log_level(RDKafkaLogLevel::Warning);
+    for (name, value) in settings {
+        config.set(*name, *value);
+    }
+    config
+}

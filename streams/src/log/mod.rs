@@ -8,10 +8,9 @@
 //! after a [`TxnError`] of class `Unknown` only `drop` is legal.
 
 pub mod embedded;
-pub mod topic;
-
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod topic;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -253,6 +252,10 @@ pub trait Producer: Send {
 pub fn open(uri: &str) -> Result<Arc<dyn Log>, LogError> {
     if let Some(dir) = uri.strip_prefix("embedded:").filter(|dir| !dir.is_empty()) {
         return Ok(Arc::new(embedded::EmbeddedLog::open(dir.as_ref(), &embedded::Options::default())?));
+    }
+    #[cfg(feature = "kafka")]
+    if let Some(brokers) = uri.strip_prefix("kafka://").filter(|brokers| !brokers.is_empty()) {
+        return Ok(Arc::new(kafka::KafkaLog::connect(brokers)?));
     }
     Err(LogError::Uri { uri: uri.to_owned() })
 }

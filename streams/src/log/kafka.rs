@@ -21,6 +21,8 @@ mod producer;
 mod queue;
 mod reading;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod txn;
 
 use std::sync::Arc;

@@ -157,6 +157,10 @@ impl Consumer for KafkaConsumer {
     fn answer(&mut self, answer: Answer<'_>) -> Result<(), LogError> {
         match answer {
             Answer::Start(positions) => {
+                // A partition that has failed no longer listens to a seek: it is started anew.
+                let failed = |tp: &&Tp| self.started.get(tp).is_some_and(|s| s.reading.failure.is_some());
+                let failed: Vec<Tp> = positions.iter().map(|(tp, _)| tp).filter(failed).cloned().collect();
+                self.stop(&failed)?;
                 let (moved, new): (Vec<_>, Vec<_>) =
                     positions.iter().partition(|(tp, _)| self.started.contains_key(tp));
                 if !new.is_empty() {

@@ -48,7 +48,11 @@ impl ClientContext for Events {
             self.connection_lost.store(true, Ordering::Relaxed);
         }
         tracing::warn!(%error, reason, "Kafka client reports an error");
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        // "All brokers are down" follows the failure that says why and must not hide it.
+        if last.is_none() || error.rdkafka_error_code() != Some(AllBrokersDown) {
+            *last = Some(reason.to_owned());
+        }
     }
 }
 

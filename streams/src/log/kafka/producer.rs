@@ -121,23 +121,22 @@ impl KafkaProducer {
         }
     }
 
-    /// What a record that was not delivered means: the transaction must be aborted; without one, this
-    /// producer has lost a record in the middle of a sequence and must not go on.
+    /// A record was not delivered: this producer has a hole in its sequence and must not go on. The client
+    /// would allow to abort the transaction and begin another, but may number that one wrongly (librdkafka
+    /// 2.12: after a record that the broker refused, the next transaction is refused as out of order).
     fn delivery_error(&mut self, call: &'static str, code: RDKafkaErrorCode) -> TxnError {
-        let fatal = self.client.client().fatal_error();
-        let code = fatal.as_ref().map_or(code, |(code, _)| *code);
-        let reason = fatal.map_or_else(|| explain(code), |(_, words)| words);
-        let class = if is_fenced(code) {
-            TxnClass::Fatal { fenced: true }
-        } else if self.transactional && self.client.client().fatal_error().is_none() {
-            TxnClass::Abort
-        } else {
-            TxnClass::Fatal { fenced: false }
+        use RDKafkaErrorCode::{PurgeInflight, PurgeQueue};
+        self.txn.broken();
+        let (code, reason) = match self.client.client().fatal_error() {
+            Some(fatal) => fatal,
+            // Records are purged because of another failure.
+            None if matches!(code, PurgeInflight | PurgeQueue) => {
+                let cause = self.client.context().events.last_error();
+                (code, cause.unwrap_or_else(|| explain(code)))
+            }
+            None => (code, explain(code)),
         };
-        if matches!(class, TxnClass::Fatal { .. }) {
-            self.txn.broken();
-        }
-        TxnError::new(call, class, reason)
+        TxnError::new(call, TxnClass::Fatal { fenced: is_fenced(code) }, reason)
     }
 }
 
@@ -267,7 +266,7 @@ impl Producer for KafkaProducer {
         } else {
             self.txn.leave("abort", Ok(()), State::Idle)?;
         }
-        *self.seen() = Seen { acked: vec![None; self.partitions.len()], failed: None };
+        self.seen().acked.fill(None);
         Ok(())
     }
 }
@@ -330,7 +329,7 @@ struct Deliveries {
 struct Seen {
     /// By label: the newest acknowledged offset since the last drain.
     acked: Vec<Option<Offset>>,
-    /// The first failure; stays until the transaction is aborted.
+    /// The first failure. There is no way back from it.
     failed: Option<RDKafkaErrorCode>,
 }
 

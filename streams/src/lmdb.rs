@@ -23,8 +23,12 @@ use heed::{AnyTls, CommitOrAbort, EnvFlags, EnvOpenOptions, MdbError, RoTxn, RwT
 
 use crate::error::StoreError;
 
-/// The data file inside the directory; its lock file lies beside it.
+/// The data file inside the directory.
 const FILE: &str = "lobstream.lmdb";
+/// The lock file beside it: who reads what, over all processes.
+const LOCK_FILE: &str = "lobstream.lmdb-lock";
+/// Room for 254 readers at once.
+const LOCK_BYTES: usize = 16 << 10;
 /// Longest key that LMDB takes.
 pub const KEY_BYTES_MAX: usize = 511;
 /// A map is grown in steps of this, which is a multiple of every page size in use.
@@ -33,6 +37,9 @@ const MAP_STEP: usize = 1 << 16;
 const SYNC_EVERY: Duration = Duration::from_secs(5);
 /// Readers of killed processes are cleared each so many turns of [`SYNC_EVERY`]: once a minute.
 const CLEAR_READERS_TURNS: u32 = 12;
+
+/// Held while an environment is opened: two threads must not prepare one directory.
+static OPENING: Mutex<()> = Mutex::new(());
 
 /// What a commit survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,7 +122,9 @@ impl Env {
     /// [`StoreError::AlreadyOpen`] in this process, through whatever path; [`StoreError::Open`].
     pub fn open(dir: &Path, options: &EnvOptions) -> Result<Arc<Env>, StoreError> {
         let failed = |e: io::Error| StoreError::Open { dir: dir.to_owned(), reason: e.to_string() };
+        let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         fs::create_dir_all(dir).map_err(failed)?;
+        make_lock_file(dir).map_err(failed)?;
         let discarded = boot::power_was_lost(dir).map_err(failed)?;
         if discarded {
             set_aside(dir).map_err(failed)?;
@@ -481,6 +490,24 @@ fn open_file(dir: &Path, options: &EnvOptions) -> Result<heed::Env<WithoutTls>, 
     // lock file beside it, and heed refuses a second open in this process, which would break those locks.
     let opened = unsafe { how.open(dir.join(FILE)) };
     opened.map_err(|e| opening(dir, &e))
+}
+
+/// Makes the lock file with all its blocks. LMDB would make it sparse and write to it through a map, where
+/// a full disk is not an error but the end of the process. Linked into place when it is whole, because
+/// another process may be opening it.
+fn make_lock_file(dir: &Path) -> io::Result<()> {
+    let path = dir.join(LOCK_FILE);
+    if path.exists() {
+        return Ok(());
+    }
+    let draft = dir.join(format!("{LOCK_FILE}.{}", std::process::id()));
+    let written = fs::write(&draft, [0; LOCK_BYTES]);
+    if written.is_ok() {
+        // Another process was faster, or the file system has no links: then it is as LMDB makes it.
+        drop(fs::hard_link(&draft, &path));
+    }
+    let removed = fs::remove_file(&draft);
+    written.and(removed)
 }
 
 fn opening(dir: &Path, e: &heed::Error) -> StoreError {

@@ -31,6 +31,16 @@ pub enum ColumnKind {
     Text,
 }
 
+impl ColumnKind {
+    /// Can its cells be compared with a threshold?
+    pub fn is_number(self) -> bool {
+        match self {
+            ColumnKind::Int | ColumnKind::Float => true,
+            ColumnKind::Bool | ColumnKind::Text => false,
+        }
+    }
+}
+
 /// One column of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
@@ -54,6 +64,14 @@ pub trait Field: Sized {
     fn to_cell(&self) -> Cell;
     /// The field from a cell; `None` if the cell does not fit.
     fn from_cell(cell: Cell) -> Option<Self>;
+    /// The field as a number; `None` if it is missing or is none.
+    fn to_number(&self) -> Option<f64> {
+        match self.to_cell() {
+            Cell::Float(x) => Some(x),
+            Cell::Int(i) => Some(i as f64),
+            Cell::Null | Cell::Bool(_) | Cell::Text(_) => None,
+        }
+    }
 }
 
 macro_rules! int_field {
@@ -156,6 +174,13 @@ macro_rules! columns {
             /// All cells, in the order of [`Self::COLUMNS`].
             pub fn cells(&self) -> Vec<$crate::factor::columns::Cell> {
                 vec![$($crate::factor::columns::Field::to_cell(&self.$field)),*]
+            }
+
+            /// The number in a column, by its place in [`Self::COLUMNS`]; `None` if it is missing or is none.
+            pub fn number(&self, column: usize) -> Option<f64> {
+                const NUMBERS: &[fn(&$name) -> Option<f64>] =
+                    &[$(|row| $crate::factor::columns::Field::to_number(&row.$field)),*];
+                NUMBERS.get(column)?(self)
             }
 
             /// A row from its cells, asked for one by one in the order of [`Self::COLUMNS`].

@@ -115,3 +115,37 @@ columns! {
         pub z_cvd: Option<f64>,
     }
 }
+
+impl FactorRow {
+    /// The place of a column with numbers in [`FactorRow::COLUMNS`].
+    pub fn factor(name: &str) -> Option<usize> {
+        FactorRow::COLUMNS.iter().position(|column| column.name == name && column.kind.is_number())
+    }
+
+    /// The column that scores a factor, if there is one.
+    pub fn z_column(factor: &str) -> Option<&'static str> {
+        Z_COLUMNS.iter().find(|(of, _)| *of == factor).map(|(_, z)| *z)
+    }
+}
+
+/// Which factor each score column scores.
+pub const Z_COLUMNS: &[(&str, &str)] = &[("ofi_w", "z_ofi"), ("delta", "z_cvd")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_found_by_name_and_texts_are_not() {
+        let row =
+            FactorRow { ts_ms: 7, mid: Some(1.5), venue: "binance-spot".into(), ..FactorRow::default() };
+        let number = |name: &str| FactorRow::factor(name).map(|column| row.number(column));
+        assert_eq!(
+            [number("ts_ms"), number("mid"), number("wmid")],
+            [Some(Some(7.0)), Some(Some(1.5)), Some(None)]
+        );
+        assert_eq!([number("venue"), number("book_valid"), number("absent")], [None, None, None]);
+        assert_eq!(row.number(FactorRow::COLUMNS.len()), None);
+        assert!(Z_COLUMNS.iter().all(|(of, z)| number(of).is_some() && number(z).is_some()));
+    }
+}

@@ -68,7 +68,7 @@ impl Wins {
         let median = self.sorted.median()?;
         let y = if reach > 0.0 { x.clamp(median - reach, median + reach) } else { x };
         let z = finite((y - self.window.mean()) / self.window.sd(1)?)?;
-        Some(z.clamp(-limit, limit))
+        Some(z.max(-limit).min(limit))
     }
 
     /// Forgets the history.
@@ -177,7 +177,7 @@ impl Hybrid {
             return None;
         }
         let limit = self.settings.limit;
-        Some(finite(x / self.scale())?.clamp(-limit, limit))
+        Some(finite(x / self.scale())?.max(-limit).min(limit))
     }
 
     fn smooth(&mut self, size: f64, t_s: f64) {

@@ -1,9 +1,19 @@
 //! From factor rows to decisions: the record, and (in the files beside) who makes it.
+//!
+//! A signal is a state held from row to row, and an event on the row where it changes. Everything is evaluated
+//! once per row; the end of the row's window is the first instant at which the signal may be used.
+
+mod engine;
+pub mod fusion;
+pub mod gate;
+pub mod rule;
 
 use serde::{Deserialize, Serialize};
 
 use crate::book::validity::BookState;
 use crate::factor::columns::{columns, text_field};
+
+pub use engine::{SignalEngine, SignalMemory};
 
 /// What is held after a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

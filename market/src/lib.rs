@@ -13,3 +13,4 @@ pub mod price;
 pub mod factor;
 pub mod signal;
 pub mod sync;
+pub mod synthetic;

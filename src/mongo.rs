@@ -105,7 +105,7 @@ impl Mongo {
         let index = IndexModel::builder().keys(ascending(fields)).options(IndexOptions::default()).build();
         let collection = self.db.collection::<Document>(collection);
         let made = self.runtime.block_on(async { collection.create_index(index).await });
-        made.map(drop).map_err(|e| failed(&self.name, "make an index in", &e))
+        made.map(drop).map_err(|e| failed(&self.name, "make an index in", &e.kind))
     }
 
     /// Stores documents in order; returns when a majority of servers has them on disk.
@@ -137,9 +137,9 @@ impl Mongo {
             match self.db.run_command(command.clone()).await {
                 Ok(reply) => break reply,
                 Err(e) if tries < TRIES && connection_broke(&e) => {
-                    tracing::warn!(store = self.name, error = %e, "Write is tried again");
+                    tracing::warn!(store = self.name, error = %e.kind, "Write is tried again");
                 }
-                Err(e) => return Err(failed(&self.name, "write to", &e)),
+                Err(e) => return Err(failed(&self.name, "write to", &e.kind)),
             }
         };
         let refused = reply.get_array("writeErrors").ok().and_then(|all| all.first()?.as_document());
@@ -181,12 +181,15 @@ impl Mongo {
     }
 
     fn read_failed(&self, error: &DriverError) -> Error {
-        match *error.kind {
-            ErrorKind::BsonDeserialization(_) => {
-                ResultsError::Corrupt { place: self.name.clone(), reason: error.to_string() }.into()
-            }
-            _ => failed(&self.name, "read from", error),
+        match &*error.kind {
+            ErrorKind::BsonDeserialization(why) => self.corrupt(why),
+            ErrorKind::Bson(why) => self.corrupt(why),
+            _ => failed(&self.name, "read from", &error.kind),
         }
+    }
+
+    fn corrupt(&self, reason: &impl ToString) -> Error {
+        ResultsError::Corrupt { place: self.name.clone(), reason: reason.to_string() }.into()
     }
 }
 
@@ -252,7 +255,7 @@ fn connection_broke(error: &DriverError) -> bool {
 }
 
 fn not_understood(name: &str, error: &DriverError) -> Error {
-    Error::usage(format!("results {name}: {error}"))
+    Error::usage(format!("results {name}: {}", error.kind))
 }
 
 fn no_answer(name: &str, error: &DriverError) -> Error {
@@ -260,7 +263,7 @@ fn no_answer(name: &str, error: &DriverError) -> Error {
         ErrorKind::Authentication { .. } => "the login is refused: check user, password and authSource",
         _ => "check the address and that the server runs",
     };
-    failed(name, "reach", &format!("{error}; {hint}"))
+    failed(name, "reach", &format!("{}; {hint}", error.kind))
 }
 
 fn failed(name: &str, what: &'static str, reason: &impl ToString) -> Error {

@@ -3,9 +3,7 @@
 //! Integers are INT64, floats DOUBLE, text UTF-8, a missing cell is null. A file says nothing of when or
 //! where it was written, so equal tables are equal bytes.
 
-use std::fs::File;
-use std::io::Write;
-use std::path::Path;
+use std::io::{Cursor, Write};
 
 use lobstream_market::factor::columns::{Cell, Column, ColumnKind, Field};
 use polars::prelude::{
@@ -91,13 +89,14 @@ fn fit<T: Field>(column: &Column, cell: Cell) -> Option<T> {
     }
 }
 
-/// Reads columns of a file, row by row. Columns that are not asked for are not read.
+/// Reads columns of a file's bytes, row by row. Columns that are not asked for are not read.
+///
+/// The caller answers for the bytes: polars trusts them, and panics over some that are damaged.
 ///
 /// # Errors
 /// A column that is missing or of another kind; bytes that are not Parquet.
-pub(crate) fn read(path: &Path, columns: &[Column]) -> Result<Vec<Vec<Cell>>, String> {
-    let file = File::open(path).map_err(|e| e.to_string())?;
-    let frame = ParquetReader::new(file)
+pub(crate) fn read(bytes: Vec<u8>, columns: &[Column]) -> Result<Vec<Vec<Cell>>, String> {
+    let frame = ParquetReader::new(Cursor::new(bytes))
         .with_columns(Some(columns.iter().map(|c| c.name.to_owned()).collect()))
         .read_parallel(ParallelStrategy::None)
         .finish()

@@ -7,8 +7,8 @@
 //! store    rows and cursor                                  a crash in between
 //! LMDB     one transaction                                  cannot be: exactly-once
 //! MongoDB  upserts, then the cursor                         the same upserts again: effectively-once
-//! Parquet  a part file named after its offsets, then the    the part is beyond the cursor: removed and
-//!          cursor                                           written again, exactly-once
+//! Parquet  a part file named after its offsets, then its    the part is beyond the cursor: removed and
+//!          line in the manifest, which is the cursor        written again, exactly-once
 //! ```
 //! Whatever the store, it holds the same rows, so [`ResultReader`] and the digest do not tell one from the
 //! other.
@@ -16,6 +16,7 @@
 pub mod cursor;
 pub(crate) mod file;
 mod lmdb;
+mod manifest;
 mod mongo;
 pub(crate) mod parquet;
 pub mod results;

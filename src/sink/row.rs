@@ -5,7 +5,6 @@ use std::fmt;
 use lobstream_market::factor::columns::{Cell, Column, ColumnKind};
 use lobstream_market::factor::row::FactorRow;
 use lobstream_market::signal::{Signal, SignalHead};
-use lobstream_streams::log::TopicName;
 
 use crate::codec::json::{self, Canonical};
 
@@ -30,10 +29,10 @@ impl Kind {
         }
     }
 
-    /// What a topic `<kind>.<venue>` holds; `None`: no rows.
-    pub fn of_topic(topic: &TopicName) -> Option<Kind> {
-        let (kind, _venue) = topic.as_str().split_once('.')?;
-        Kind::ALL.into_iter().find(|k| k.as_str() == kind)
+    /// What a topic `<prefix><kind>.<venue>` holds; `None`: no rows.
+    pub fn of_topic(topic: &str) -> Option<Kind> {
+        let (kind, _venue) = topic.rsplit_once('.')?;
+        Kind::ALL.into_iter().find(|k| kind.ends_with(k.as_str()))
     }
 }
 
@@ -232,10 +231,9 @@ pub(crate) mod tests {
 
     #[test]
     fn topics_tell_what_they_hold() {
-        let kind = |name| Kind::of_topic(&TopicName::new(name));
-        assert_eq!(kind("factors.binance-usdm"), Some(Kind::Factors));
-        assert_eq!(kind("signals.okx"), Some(Kind::Signals));
-        assert_eq!((kind("market.okx"), kind("factors")), (None, None));
+        assert_eq!(Kind::of_topic("factors.binance-usdm"), Some(Kind::Factors));
+        assert_eq!(Kind::of_topic("test.7-signals.okx"), Some(Kind::Signals));
+        assert_eq!((Kind::of_topic("market.okx"), Kind::of_topic("factors")), (None, None));
     }
 
     #[test]

@@ -59,7 +59,7 @@ struct Input {
 }
 
 impl SinkRunner {
-    /// Goes to where the store is in each partition of these topics, `factors.<venue>` or `signals.<venue>`.
+    /// Goes to where the store is in each partition of these topics of rows, see [`Kind::of_topic`].
     ///
     /// # Errors
     /// A topic that is missing or holds no rows; a store that continues another log, or that needs records
@@ -75,7 +75,7 @@ impl SinkRunner {
         let (inputs, batch) = (Vec::new(), Batch::default());
         let mut runner = SinkRunner { log, sink, consumer, clock, inputs, batch, stored: 0 };
         for topic in topics {
-            let kind = Kind::of_topic(topic)
+            let kind = Kind::of_topic(topic.as_str())
                 .ok_or_else(|| Error::usage(format!("topic {topic} holds neither factors nor signals")))?;
             for partition in 0..runner.log.partitions(topic)? {
                 runner.start(Tp::new(topic, partition), kind)?;
@@ -139,6 +139,7 @@ impl SinkRunner {
             Some(cursor) if cursor.last < range.first => {
                 self.consumer.answer(Answer::Start(&[(tp.clone(), cursor.next)]))?;
             }
+            Some(cursor) if cursor.last >= range.stable => return Err(self.other_log(&tp, &cursor)),
             Some(cursor) => self.resume(&tp, &cursor)?,
         }
         self.inputs.push(Input { tp, kind, rows: Rows::none(kind), cursor: None, since: Mono::default() });
@@ -158,13 +159,13 @@ impl SinkRunner {
         }
         match self.batch.get(0) {
             Some(record) if cursor.follows(&record) => Ok(()),
-            Some(_) | None => Err(ResultsError::OtherLog {
-                uri: self.sink.name().to_owned(),
-                tp: tp.to_string(),
-                offset: cursor.last.0,
-            }
-            .into()),
+            Some(_) | None => Err(self.other_log(tp, cursor)),
         }
+    }
+
+    fn other_log(&self, tp: &Tp, cursor: &Cursor) -> Error {
+        let (uri, tp) = (self.sink.name().to_owned(), tp.to_string());
+        ResultsError::OtherLog { uri, tp, offset: cursor.last.0 }.into()
     }
 
     fn read(&mut self) -> Result<Turn, Error> {

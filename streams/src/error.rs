@@ -169,3 +169,213 @@ pub enum SendError {
     #[error(transparent)]
     Txn(#[from] TxnError),
 }
+
+/// A topology breaks a rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TopologyError {
+    /// A name is not one.
+    #[error("name {name:?} is malformed: write 1 to 64 of a-z, 0-9, '_', '.', '-'")]
+    MalformedName {
+        /// As given.
+        name: String,
+    },
+    /// A name stands for two things.
+    #[error("name {name:?} is used twice")]
+    DuplicateName {
+        /// As given.
+        name: String,
+    },
+    /// A parent is missing.
+    #[error("node {node:?} has no parent that was declared before it and may have children")]
+    UnknownParent {
+        /// The child.
+        node: String,
+    },
+    /// A store is of another topology.
+    #[error("node {node:?} uses a store that this topology does not have")]
+    UnknownStore {
+        /// The node.
+        node: String,
+    },
+    /// Nothing would come of a processor.
+    #[error("processor {node:?} has neither child nor store: connect it, or say terminal()")]
+    NoEffect {
+        /// The node.
+        node: String,
+    },
+    /// No processor uses a store.
+    #[error("store {store:?} is not used by any processor")]
+    UnusedStore {
+        /// The store.
+        store: String,
+    },
+    /// Two sub-topologies use one store, but they run in different tasks.
+    #[error("store {store:?} is used by two sub-topologies: connect them, or give each its own")]
+    SharedStore {
+        /// The store.
+        store: String,
+    },
+    /// A topic has two sources in a sub-topology.
+    #[error("topic {topic} is read by both {a:?} and {b:?}: one source can have several children")]
+    TopicReadTwice {
+        /// The topic.
+        topic: String,
+        /// The earlier source.
+        a: String,
+        /// The later source.
+        b: String,
+    },
+    /// The order of two inputs is open.
+    #[error(
+        "sources {a:?} and {b:?} both have rank {rank}: which comes first at one instant? Give different ranks, or both one sequence_domain"
+    )]
+    EqualRanks {
+        /// The rank.
+        rank: u16,
+        /// The earlier source.
+        a: String,
+        /// The later source.
+        b: String,
+    },
+    /// Times of two inputs cannot be compared.
+    #[error("sources {a:?} and {b:?} are timed by different clocks")]
+    TwoClocks {
+        /// The earlier source.
+        a: String,
+        /// The later source.
+        b: String,
+    },
+    /// A sub-topology would feed itself.
+    #[error("sink {sink:?} writes {topic}, which its own sub-topology reads")]
+    Loop {
+        /// The sink.
+        sink: String,
+        /// The topic.
+        topic: String,
+    },
+    /// An input that several tasks of this application write cannot be merged with another one yet.
+    #[error(
+        "source {source_node:?} reads what this application writes and is merged with another source: give it a sub-topology of its own"
+    )]
+    InternalInput {
+        /// The source.
+        source_node: String,
+    },
+    /// A topic belongs to the engine.
+    #[error("topic {topic} is one that the engine makes for this application: choose another name")]
+    DerivedTopic {
+        /// The topic.
+        topic: String,
+    },
+}
+
+/// An application stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A transaction failed again and again.
+    #[error(transparent)]
+    Txn(#[from] TxnError),
+    /// A record cannot be sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// Topics that are read together do not match.
+    #[error("{a} has {n_a} partitions and {b} has {n_b}: topics of one sub-topology need equally many")]
+    Partitions {
+        /// A topic.
+        a: String,
+        /// Its partitions.
+        n_a: u32,
+        /// Another topic.
+        b: String,
+        /// Its partitions.
+        n_b: u32,
+    },
+    /// A setting is out of range.
+    #[error("setting {name} is {value}: {rule}")]
+    Setting {
+        /// Which.
+        name: &'static str,
+        /// As given.
+        value: String,
+        /// What it may be.
+        rule: &'static str,
+    },
+    /// Another process runs as this instance.
+    #[error("transactional id {id} is held by another process: stop it, or run with another instance name")]
+    Fenced {
+        /// The id.
+        id: String,
+    },
+    /// A node gave up, or a panic left it no way on.
+    #[error("task {task}, node {node}: {reason}")]
+    Node {
+        /// The task.
+        task: String,
+        /// The node.
+        node: String,
+        /// Its words.
+        reason: String,
+    },
+    /// Too much of the input is unusable.
+    #[error(
+        "task {task}: {poisoned} of {of} records were refused, last by {node} ({reason}); see {dead_letters}"
+    )]
+    PoisonRate {
+        /// The task.
+        task: String,
+        /// How many.
+        poisoned: u64,
+        /// Of how many.
+        of: u64,
+        /// The last node that refused one.
+        node: String,
+        /// Why it did.
+        reason: String,
+        /// Where they are kept.
+        dead_letters: String,
+    },
+    /// Processing the input again did not give what was written the first time.
+    #[error(
+        "task {task} diverged in epoch {epoch}: {what}; a processor is not deterministic, or the input or the program changed"
+    )]
+    StateDiverged {
+        /// The task.
+        task: String,
+        /// The epoch whose record differs.
+        epoch: u64,
+        /// What differs.
+        what: String,
+    },
+    /// A checkpoint is not one of this task.
+    #[error("checkpoint of task {task}: {what}; move the state away to rebuild it from the log")]
+    CheckpointRefused {
+        /// The task.
+        task: String,
+        /// What does not fit.
+        what: String,
+    },
+    /// What the log says about a task's past cannot be read.
+    #[error("task {task}: {what}")]
+    History {
+        /// The task.
+        task: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A stream thread panicked outside any node.
+    #[error("stream thread {thread} panicked: {reason}")]
+    Panicked {
+        /// Which thread.
+        thread: u32,
+        /// What it said.
+        reason: String,
+    },
+}

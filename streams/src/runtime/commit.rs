@@ -1,0 +1,363 @@
+//! How an epoch becomes visible, and the numbered edges at which a crash may fall.
+//!
+//! ```text
+//! A, B  send ─ changelogs ─ decisions ─ drain ─ offsets ─ COMMIT ─ checkpoint into LMDB, if one is due
+//! C     send ────────────── decisions ─ drain ─ offsets ─ dirty keys, if a checkpoint is due ─ COMMIT
+//! ```
+//! A: every store has a changelog. B: one has none; what a crash loses is processed again, muted. C: the
+//! log keeps the state beside its records, so the commit is one LMDB transaction.
+
+use crate::error::{Error, SendError, StoreError, TxnClass, TxnError};
+use crate::log::{Commit, StateWrites, Tp, topic};
+use crate::record::Offset;
+use crate::runtime::decision::Decision;
+use crate::runtime::metrics::Counter;
+use crate::runtime::state::TaskState;
+use crate::runtime::thread::StreamThread;
+use crate::runtime::txn::{Note, Txn};
+use crate::store::Since;
+use crate::store::checkpoint::Checkpoint;
+use crate::time::Mono;
+use crate::wire::Writer;
+
+/// Checkpoints that may fail one after the other before a task waits for one to succeed.
+const CHECKPOINT_FAILURES_MAX: u32 = 3;
+/// Bytes of changed keys that may wait for a checkpoint while checkpoints fail.
+const DIRTY_BYTES_MAX: usize = 256 << 20;
+/// Transactions that may fail one after the other, none succeeding, before the application stops.
+const TROUBLES_MAX: u32 = 3;
+
+/// A place in the protocol at which a crash leaves something characteristic behind. Tests stop the process
+/// there; the numbers are those of the recovery table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Edge {
+    /// Records were processed, nothing was sent.
+    BeforeSend = 1,
+    /// Outputs were sent.
+    Sent = 2,
+    /// The epoch ends; changelogs were not sent.
+    BeforeChangelog = 3,
+    /// Changelogs were sent, decisions were not.
+    BeforeDecision = 4,
+    /// All was sent, nothing need have arrived.
+    BeforeDrain = 5,
+    /// All has arrived.
+    Drained = 6,
+    /// Offsets are about to be sent.
+    BeforeOffsets = 7,
+    /// Offsets have been sent.
+    OffsetsSent = 8,
+    /// The end is about to be asked for.
+    BeforeCommit = 9,
+    /// The commit is done, the task does not know it yet.
+    Committed = 11,
+    /// A checkpoint is about to be written.
+    BeforeCheckpoint = 12,
+    /// A checkpoint was written.
+    Checkpointed = 14,
+    /// A task is being restored.
+    Restoring = 15,
+    /// The last epoch is committed, the partitions are still ours.
+    BeforeStop = 16,
+}
+
+impl Edge {
+    /// All of them.
+    pub const ALL: [Edge; 14] = [
+        Edge::BeforeSend,
+        Edge::Sent,
+        Edge::BeforeChangelog,
+        Edge::BeforeDecision,
+        Edge::BeforeDrain,
+        Edge::Drained,
+        Edge::BeforeOffsets,
+        Edge::OffsetsSent,
+        Edge::BeforeCommit,
+        Edge::Committed,
+        Edge::BeforeCheckpoint,
+        Edge::Checkpointed,
+        Edge::Restoring,
+        Edge::BeforeStop,
+    ];
+}
+
+/// What an epoch of one task has to write.
+struct Sealed {
+    /// Which task of the thread.
+    index: usize,
+    /// `None`: nothing was processed, only a checkpoint is written.
+    decision: Option<Decision>,
+    /// Entries for a checkpoint, if one is due.
+    changes: Option<StateWrites>,
+}
+
+impl<M: Clone + 'static> StreamThread<'_, M> {
+    /// Ends the epoch of every task that has processed something. `false`: there was nothing to do.
+    pub(crate) fn commit(&mut self, now: Mono, checkpoint: bool) -> Result<bool, Error> {
+        self.committed_at = now;
+        if checkpoint {
+            self.checkpoint_at = now;
+        }
+        let mut sealed = self.seal(checkpoint);
+        let ships = self.is_local() && sealed.iter().any(|one| one.changes.is_some());
+        if ships || sealed.iter().any(|one| one.decision.is_some()) {
+            match self.end_transaction(&mut sealed) {
+                Ok(()) => {}
+                Err(SendError::Txn(e)) => {
+                    if !self.recover(e, &sealed)? {
+                        return Ok(true);
+                    }
+                }
+                Err(e @ (SendError::Full | SendError::TooLarge { .. })) => return Err(e.into()),
+            }
+            self.edge(Edge::Committed);
+            self.shared.progress.add(Counter::Commits, 1);
+            (self.troubles, self.records, self.bytes) = (0, 0, 0);
+        }
+        for one in &sealed {
+            self.epoch_committed(one)?;
+        }
+        Ok(!sealed.is_empty())
+    }
+
+    fn is_local(&self) -> bool {
+        self.shared.log.state().is_some()
+    }
+
+    /// Decides what has to be written.
+    fn seal(&mut self, checkpoint: bool) -> Vec<Sealed> {
+        let mut sealed = Vec::new();
+        for (index, assigned) in self.tasks.iter_mut().enumerate() {
+            let task = &mut assigned.task;
+            if !matches!(task.state, TaskState::Running | TaskState::Suspended) {
+                continue;
+            }
+            let progress = task.has_progress();
+            let due = checkpoint && (progress || assigned.checkpoint_epoch < task.epoch);
+            let changes = assigned
+                .checkpoints
+                .as_ref()
+                .filter(|_| due)
+                .map(|known| known.changes(task.id, &task.stores, &mut task.sums));
+            let state = changes.as_ref().map(|_| task.sums.total());
+            let decision = progress.then(|| task.decide(state));
+            if decision.is_some() || changes.is_some() {
+                sealed.push(Sealed { index, decision, changes });
+            }
+        }
+        sealed
+    }
+
+    fn end_transaction(&mut self, sealed: &mut [Sealed]) -> Result<(), SendError> {
+        self.edge(Edge::BeforeChangelog);
+        for one in sealed.iter().filter(|one| one.decision.is_some()) {
+            self.tasks[one.index].task.send_changelogs();
+            self.flush(one.index)?;
+        }
+        self.edge(Edge::BeforeDecision);
+        for one in sealed.iter() {
+            if let Some(decision) = &one.decision {
+                self.tasks[one.index].task.send_decision(decision);
+                self.flush(one.index)?;
+            }
+        }
+        self.edge(Edge::BeforeDrain);
+        self.acks = self.txn.drain()?;
+        self.edge(Edge::Drained);
+        self.note_acks(sealed);
+        self.send_offsets(sealed)?;
+        self.ship(sealed)?;
+        self.edge(Edge::BeforeCommit);
+        Ok(self.txn.commit()?)
+    }
+
+    /// Remembers where decisions and changelogs have landed. A log that assigns offsets only when it commits
+    /// tells the least that they can be.
+    fn note_acks(&mut self, sealed: &[Sealed]) {
+        let app = self.shared.topology.name();
+        let decisions = topic::decisions(app);
+        for (i, one) in sealed.iter().enumerate().filter(|(_, one)| one.decision.is_some()) {
+            let partition = |one: &Sealed| self.tasks[one.index].task.id.partition;
+            let p = partition(one);
+            let later = sealed[i + 1..].iter().filter(|o| o.decision.is_some() && partition(o) == p).count();
+            let decision =
+                self.acks.get(&Tp::new(&decisions, p)).map(|last| last.0.saturating_sub(later as u64));
+            let task = &mut self.tasks[one.index].task;
+            task.decision_at = decision.map_or(task.decision_at, Offset);
+            for slot in task.stores.0.iter().filter(|slot| slot.changelog) {
+                if let Some(last) = self.acks.get(&Tp::new(&topic::changelog(app, &slot.name), p)) {
+                    task.changelog_next.insert(slot.name.clone(), Offset(last.0 + 1));
+                }
+            }
+        }
+    }
+
+    fn send_offsets(&mut self, sealed: &[Sealed]) -> Result<(), TxnError> {
+        let mut commits = Vec::new();
+        for one in sealed {
+            let (Some(decision), task) = (&one.decision, &self.tasks[one.index].task) else { continue };
+            let writer = self.txn.id().to_owned();
+            let note = Note { epoch: decision.epoch, decision: task.decision_at, writer }.to_string();
+            let ends = decision.position.channels.iter();
+            commits.extend(ends.map(|(tp, progress)| Commit {
+                tp: tp.clone(),
+                offset: progress.next,
+                note: note.clone(),
+            }));
+        }
+        if commits.is_empty() {
+            return Ok(());
+        }
+        self.edge(Edge::BeforeOffsets);
+        self.txn.send_offsets(self.consumer.group().as_ref(), &commits)?;
+        self.edge(Edge::OffsetsSent);
+        Ok(())
+    }
+
+    /// Puts checkpoints into the transaction, where the log keeps them.
+    fn ship(&mut self, sealed: &mut [Sealed]) -> Result<(), TxnError> {
+        if !self.is_local() {
+            return Ok(());
+        }
+        for one in sealed {
+            if let Some(writes) = self.checkpoint_writes(one) {
+                self.txn.ship(&writes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that the checkpoint of a task consists of.
+    fn checkpoint_writes(&self, one: &Sealed) -> Option<StateWrites> {
+        let assigned = &self.tasks[one.index];
+        let (checkpoints, task) = (assigned.checkpoints.as_ref()?, &assigned.task);
+        let mut position = Writer::default();
+        task.position().encode(&mut position);
+        let checkpoint = Checkpoint {
+            epoch: one.decision.as_ref().map_or(task.epoch, |decision| decision.epoch),
+            topology: task.fingerprint(),
+            decisions: task.decision_at,
+            digest: task.sums.total(),
+            changelogs: task.changelog_next.iter().map(|(store, next)| (store.clone(), *next)).collect(),
+            position: position.0,
+        };
+        let mut writes = one.changes.clone()?;
+        writes.push(checkpoints.head(task.id, &checkpoint));
+        Some(writes)
+    }
+
+    /// The epoch of a task is visible: write its checkpoint, if one is due, and go on to the next.
+    fn epoch_committed(&mut self, one: &Sealed) -> Result<(), Error> {
+        let task = &mut self.tasks[one.index].task;
+        if one.decision.is_some() {
+            task.epoch_ended();
+        }
+        let counts = task.take_counts();
+        self.shared.progress.add_counts(counts);
+        if one.changes.is_none() {
+            return Ok(());
+        }
+        if self.is_local() {
+            self.checkpointed(one.index);
+            return Ok(());
+        }
+        self.edge(Edge::BeforeCheckpoint);
+        let writes = self.checkpoint_writes(one).unwrap_or_default();
+        let written = self.tasks[one.index].checkpoints.as_ref().map_or(Ok(()), |known| known.write(&writes));
+        match written {
+            Ok(()) => self.checkpointed(one.index),
+            Err(e) => self.checkpoint_failed(one.index, &e),
+        }
+        self.edge(Edge::Checkpointed);
+        Ok(())
+    }
+
+    fn checkpointed(&mut self, index: usize) {
+        let assigned = &mut self.tasks[index];
+        assigned.task.stores.settled(Since::Checkpoint);
+        assigned.checkpoint_epoch = assigned.task.epoch;
+        assigned.checkpoint_failures = 0;
+        if assigned.task.state == TaskState::Suspended {
+            assigned.task.state.become_next(TaskState::Running);
+        }
+        self.shared.progress.add(Counter::Checkpoints, 1);
+    }
+
+    /// The log is ahead and the state in RAM is right: try again at the next one, but not without end.
+    fn checkpoint_failed(&mut self, index: usize, e: &StoreError) {
+        let assigned = &mut self.tasks[index];
+        assigned.checkpoint_failures += 1;
+        self.shared.progress.add(Counter::CheckpointsFailed, 1);
+        let task = &mut assigned.task;
+        tracing::error!(task = %task.id, error = %e, "Checkpoint failed");
+        let full = task.stores.dirty_bytes() > DIRTY_BYTES_MAX;
+        let often = assigned.checkpoint_failures >= CHECKPOINT_FAILURES_MAX;
+        if (often || full) && task.state == TaskState::Running {
+            tracing::error!(task = %task.id, "Task suspended until a checkpoint succeeds");
+            task.state.become_next(TaskState::Suspended);
+        }
+    }
+
+    /// A transaction call failed. `true`: the epoch was committed all the same; `false`: every task of this
+    /// thread goes back to its last committed epoch and processes its inputs again.
+    pub(crate) fn recover_from(&mut self, e: TxnError) -> Result<(), Error> {
+        self.recover(e, &[]).map(drop)
+    }
+
+    fn recover(&mut self, e: TxnError, sealed: &[Sealed]) -> Result<bool, Error> {
+        tracing::warn!(id = self.txn.id(), error = %e, class = ?e.class(), "Transaction failed");
+        self.troubles += 1;
+        if self.troubles > TROUBLES_MAX {
+            return Err(e.into());
+        }
+        match e.class() {
+            TxnClass::Fatal { fenced: true } => Err(Error::Fenced { id: self.txn.id().to_owned() }),
+            TxnClass::Abort => {
+                self.txn.abort()?;
+                self.roll_back()?;
+                Ok(false)
+            }
+            TxnClass::Retriable | TxnClass::Fatal { fenced: false } | TxnClass::Unknown => {
+                self.replace_producer()?;
+                if self.was_committed(sealed)? {
+                    return Ok(true);
+                }
+                self.roll_back()?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Whatever the old producer still has under way is fenced off by the new one.
+    fn replace_producer(&mut self) -> Result<(), Error> {
+        let id = self.txn.id().to_owned();
+        self.txn = Txn::new(&*self.shared.log, &id, self.shared.settings.txn_deadline)?;
+        self.shared.progress.add(Counter::ProducersReplaced, 1);
+        Ok(())
+    }
+
+    /// The epoch in the note decides: nothing else knows whether a commit without an answer happened.
+    fn was_committed(&mut self, sealed: &[Sealed]) -> Result<bool, Error> {
+        let Some((index, epoch)) =
+            sealed.iter().find_map(|one| Some((one.index, one.decision.as_ref()?.epoch)))
+        else {
+            return Ok(false);
+        };
+        let tps: Vec<Tp> = self.tasks[index].task.inputs().cloned().collect();
+        let committed = self.consumer.committed(&tps)?;
+        let notes = committed.iter().flatten().filter_map(|commit| Note::parse(&commit.note));
+        Ok(notes.map(|note| note.epoch).min() == Some(epoch))
+    }
+
+    /// Every task begins anew from what is committed: the same road as after a crash.
+    fn roll_back(&mut self) -> Result<(), Error> {
+        self.shared.progress.add(Counter::Aborts, 1);
+        (self.records, self.bytes) = (0, 0);
+        for i in 0..self.tasks.len() {
+            self.tasks[i].task = self.new_task(self.tasks[i].task.id)?;
+            self.begin_restore(i)?;
+        }
+        Ok(())
+    }
+}

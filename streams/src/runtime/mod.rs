@@ -1,0 +1,249 @@
+//! HOW a topology runs: tasks on stream threads, epochs, commits, recovery.
+//!
+//! ```text
+//!            ┌──────────── stream thread i of n: partitions p with p mod n = i ────────────┐
+//! log ─take─▶│ task: merge ─▶ ticks ─▶ nodes ─▶ outbox ─send─▶ transaction ─▶ commit        │─▶ log
+//!            │             stores ◀──────┘                        └ changelogs, decisions,  │
+//!            │               └─ checkpoint ─▶ LMDB                  offsets with their notes │
+//!            └──────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//! Results are a function of the input log and the decision log: thread count, batch size, speed and
+//! restarts change no output byte.
+
+pub mod commit;
+pub mod decision;
+mod graph;
+pub mod merge;
+pub mod metrics;
+pub mod outbox;
+mod poison;
+mod rebalance;
+mod restore;
+pub mod state;
+mod task;
+mod thread;
+pub mod tick;
+mod topics;
+mod txn;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread as os;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::log::Log;
+use crate::settings::Settings;
+use crate::time::Mono;
+use crate::topology::Topology;
+use commit::Edge;
+use metrics::Progress;
+use state::AppState;
+use thread::{OnEdge, Shared, StreamThread, Turn};
+use txn::Txn;
+
+/// How long an idle thread waits before it looks again.
+const IDLE: Duration = Duration::from_millis(5);
+
+/// Reads a monotonic clock. The engine has none of its own; what it reads decides only when to commit.
+pub trait Clock: Send + Sync {
+    /// Time since some fixed moment.
+    fn mono(&self) -> Mono;
+}
+
+/// When a run ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// When every input is used up: its origin has said bye, or its readable end is reached. An input at its
+    /// end holds the others no longer.
+    End,
+    /// Never: only the shutdown flag ends it.
+    Shutdown,
+}
+
+/// A topology on a log.
+pub struct App<M> {
+    topology: Arc<Topology<M>>,
+    log: Arc<dyn Log>,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    on_edge: Option<OnEdge>,
+}
+
+impl<M: Clone + Send + 'static> App<M> {
+    /// Nothing happens before [`App::run`].
+    pub fn new(
+        topology: Topology<M>,
+        log: Arc<dyn Log>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> App<M> {
+        App { topology: Arc::new(topology), log, settings, clock, on_edge: None }
+    }
+
+    /// Calls `on_edge` at every edge of the commit protocol: tests stop the process there.
+    pub fn on_edge(self, on_edge: impl Fn(Edge) + Send + Sync + 'static) -> App<M> {
+        App { on_edge: Some(Arc::new(on_edge)), ..self }
+    }
+
+    /// Runs until the end or the shutdown flag, then commits what was processed, writes checkpoints and
+    /// returns. `progress` may be read meanwhile.
+    ///
+    /// # Errors
+    /// Whatever stopped it. What was committed stays; a later run goes on from there.
+    pub fn run(&self, until: Until, shutdown: &AtomicBool, progress: &Progress) -> Result<(), Error> {
+        progress.enter(AppState::Starting);
+        let outcome = self.start(until, shutdown, progress);
+        progress.enter(match &outcome {
+            Ok(()) => AppState::Stopped,
+            Err(_) => AppState::Failed,
+        });
+        outcome
+    }
+
+    fn start(&self, until: Until, shutdown: &AtomicBool, progress: &Progress) -> Result<(), Error> {
+        check(&self.settings)?;
+        let counts = topics::ensure(&*self.log, &self.topology)?;
+        let widest = counts.iter().copied().max().unwrap_or(0);
+        let n = self.settings.n_threads.min(widest.max(1));
+        let ids = rebalance::transactional_ids(self.topology.name(), &self.settings, n);
+        // Every id is taken over before any note is read: an earlier run can commit nothing in between.
+        let mut txns = Vec::new();
+        for id in &ids {
+            txns.push(Txn::new(&*self.log, id, self.settings.txn_deadline)?);
+        }
+        let shared = Shared {
+            topology: Arc::clone(&self.topology),
+            log: Arc::clone(&self.log),
+            settings: self.settings.clone(),
+            progress,
+            on_edge: self.on_edge.clone(),
+            ids: ids.into_iter().collect(),
+            finite: until == Until::End,
+        };
+        progress.enter(AppState::Running);
+        self.run_threads(&shared, txns, &Stop::new(until, shutdown, n))
+    }
+
+    fn run_threads(&self, shared: &Shared<'_, M>, txns: Vec<Txn>, stop: &Stop<'_>) -> Result<(), Error> {
+        let n = txns.len() as u32;
+        os::scope(|scope| {
+            let mut threads = Vec::new();
+            for (index, txn) in (0..).zip(txns) {
+                let run = move || {
+                    let outcome = self.run_thread(shared, txn, index, n, stop);
+                    stop.failed.fetch_or(outcome.is_err(), Ordering::AcqRel);
+                    outcome
+                };
+                threads.push(scope.spawn(run));
+            }
+            let joined = (0..).zip(threads).map(|(thread, handle)| {
+                handle.join().unwrap_or_else(|panic| {
+                    let reason = graph::panicked(&*panic);
+                    Err(Error::Panicked { thread, reason })
+                })
+            });
+            // Every thread is joined; the first error is the one that stopped the others.
+            joined.collect::<Vec<_>>().into_iter().collect()
+        })
+    }
+
+    fn run_thread(
+        &self,
+        shared: &Shared<'_, M>,
+        txn: Txn,
+        index: u32,
+        of: u32,
+        stop: &Stop<'_>,
+    ) -> Result<(), Error> {
+        let _alarm = Alarm(&stop.failed);
+        let mut thread = StreamThread::new(shared, txn, index, of, self.clock.mono())?;
+        loop {
+            let before = stop.turns.load(Ordering::Acquire);
+            let turn = thread.step(self.clock.mono())?;
+            stop.report(index, before, turn);
+            if stop.is_set() {
+                break;
+            }
+            if !turn.worked {
+                thread.wait(IDLE)?;
+            }
+        }
+        shared.progress.drain();
+        thread.finish(self.clock.mono())
+    }
+}
+
+/// Stops the other threads if this one panics.
+struct Alarm<'a>(&'a AtomicBool);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if os::panicking() {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// How the threads of a run agree that it is over.
+struct Stop<'a> {
+    until: Until,
+    shutdown: &'a AtomicBool,
+    failed: AtomicBool,
+    /// The end was reached once: no thread goes on, even if more arrives.
+    ended: AtomicBool,
+    /// Turns of any thread that may have made something new for another to read.
+    turns: AtomicU64,
+    /// Per thread: 1 + the value of `turns` before a turn that found everything used up, else 0.
+    quiet: Vec<AtomicU64>,
+}
+
+impl Stop<'_> {
+    fn new(until: Until, shutdown: &AtomicBool, n_threads: u32) -> Stop<'_> {
+        Stop {
+            until,
+            shutdown,
+            failed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            turns: AtomicU64::new(0),
+            quiet: (0..n_threads).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Tells what a turn did; `before` is the value of `turns` before it. A thread that worked may have
+    /// written what another one reads, so what the others found earlier does not count any more.
+    fn report(&self, thread: u32, before: u64, turn: Turn) {
+        if turn.worked {
+            self.turns.fetch_add(1, Ordering::AcqRel);
+        }
+        let quiet = if turn.at_end && !turn.worked { before + 1 } else { 0 };
+        self.quiet[thread as usize].store(quiet, Ordering::Release);
+    }
+
+    fn is_set(&self) -> bool {
+        let asked = self.shutdown.load(Ordering::Acquire) || self.failed.load(Ordering::Acquire);
+        if self.until == Until::End && self.all_quiet() {
+            self.ended.store(true, Ordering::Release);
+        }
+        asked || self.ended.load(Ordering::Acquire)
+    }
+
+    fn all_quiet(&self) -> bool {
+        let now = self.turns.load(Ordering::Acquire) + 1;
+        self.quiet.iter().all(|quiet| quiet.load(Ordering::Acquire) == now)
+    }
+}
+
+fn check(settings: &Settings) -> Result<(), Error> {
+    let rules: [(&'static str, u128, u128, &'static str); 3] = [
+        ("n_threads", settings.n_threads.into(), 1, "at least 1"),
+        ("take_max", settings.take_max as u128, 1, "at least 1"),
+        ("txn_deadline", settings.txn_deadline.as_millis(), 100, "at least 100 ms"),
+    ];
+    for (name, value, least, rule) in rules {
+        if value < least {
+            return Err(Error::Setting { name, value: value.to_string(), rule });
+        }
+    }
+    Ok(())
+}

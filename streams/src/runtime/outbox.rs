@@ -1,0 +1,273 @@
+//! What a task wants written: outputs of the record in hand, which can still be taken back, and of those
+//! before it, which wait for the producer.
+
+use std::collections::VecDeque;
+
+use crate::digest::Chain;
+use crate::log::Tp;
+use crate::record::{Header, Key, Offset, OutRecord, header};
+use crate::runtime::decision::Output;
+use crate::time::Ts;
+
+/// Largest output: key and value together. Kafka's default limit with room for the headers, the same on
+/// every log, so that a record is refused everywhere or nowhere.
+pub const OUTPUT_BYTES_MAX: usize = 999_000;
+
+/// The input record that causes outputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cause {
+    /// Index of its topic among the source topics of the sub-topology, sorted bytewise.
+    pub topic_rank: u16,
+    /// Its partition.
+    pub partition: u32,
+    /// Its offset.
+    pub offset: Offset,
+}
+
+/// Identity of an output, as the `src` header carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Src {
+    /// Which input caused it.
+    pub cause: Cause,
+    /// The how manieth output of that input, from 0.
+    pub k: u32,
+}
+
+impl Src {
+    /// Bytes of the header.
+    pub fn encode(&self) -> [u8; 18] {
+        let mut bytes = [0; 18];
+        bytes[..2].copy_from_slice(&self.cause.topic_rank.to_be_bytes());
+        bytes[2..6].copy_from_slice(&self.cause.partition.to_be_bytes());
+        bytes[6..14].copy_from_slice(&self.cause.offset.0.to_be_bytes());
+        bytes[14..].copy_from_slice(&self.k.to_be_bytes());
+        bytes
+    }
+
+    /// The identity that a header says.
+    pub fn decode(bytes: &[u8]) -> Option<Src> {
+        let bytes: &[u8; 18] = bytes.try_into().ok()?;
+        let (topic_rank, rest) = bytes.split_first_chunk()?;
+        let (partition, rest) = rest.split_first_chunk()?;
+        let (offset, k) = rest.split_first_chunk()?;
+        let cause = Cause {
+            topic_rank: u16::from_be_bytes(*topic_rank),
+            partition: u32::from_be_bytes(*partition),
+            offset: Offset(u64::from_be_bytes(*offset)),
+        };
+        Some(Src { cause, k: u32::from_be_bytes(k.try_into().ok()?) })
+    }
+}
+
+/// A record that waits.
+#[derive(Debug)]
+struct Entry {
+    /// Which partition of the outbox.
+    to: usize,
+    key: Option<Key>,
+    /// Length of the value, `None` = tombstone.
+    value: Option<usize>,
+    ts: Ts,
+    seq: u64,
+    headers: Headers,
+}
+
+#[derive(Debug)]
+enum Headers {
+    None,
+    Src(Src),
+    Named(Vec<(String, Vec<u8>)>),
+}
+
+/// A partition that a task writes to.
+#[derive(Debug)]
+struct Target {
+    tp: Tp,
+    count: u64,
+    chain: Chain,
+}
+
+/// Records on their way out, oldest first.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    targets: Vec<Target>,
+    entries: VecDeque<Entry>,
+    /// Values of the entries, one behind the other.
+    bytes: Vec<u8>,
+    sent_bytes: usize,
+    /// Entries from here on belong to the record in hand.
+    settled: usize,
+    settled_bytes: usize,
+    cause: Cause,
+    k: u32,
+    /// Outputs are counted and chained but not kept: an earlier run has written them.
+    pub muted: bool,
+}
+
+impl Outbox {
+    /// Adds a partition; records name it by the number returned.
+    pub fn target(&mut self, tp: Tp) -> usize {
+        self.targets.push(Target { tp, count: 0, chain: Chain::default() });
+        self.targets.len() - 1
+    }
+
+    /// Outputs from now on are caused by this record.
+    pub fn begin(&mut self, cause: Cause) {
+        (self.cause, self.k) = (cause, 0);
+    }
+
+    /// Adds an output whose value `encode` appends.
+    ///
+    /// # Errors
+    /// That of `encode`, or that the record is larger than logs take; nothing was added.
+    pub fn push(
+        &mut self,
+        to: usize,
+        key: Key,
+        ts: Ts,
+        seq: u64,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let start = self.bytes.len();
+        let encoded = encode(&mut self.bytes).and_then(|()| {
+            let size = self.bytes.len() - start + key.len();
+            let fits = size <= OUTPUT_BYTES_MAX;
+            fits.then_some(())
+                .ok_or_else(|| format!("output of {size} bytes is larger than {OUTPUT_BYTES_MAX}"))
+        });
+        if let Err(reason) = encoded {
+            self.bytes.truncate(start);
+            return Err(reason);
+        }
+        let value = Some(self.bytes.len() - start);
+        let headers = Headers::Src(Src { cause: self.cause, k: self.k });
+        self.k += 1;
+        self.entries.push_back(Entry { to, key: Some(key), value, ts, seq, headers });
+        Ok(())
+    }
+
+    /// Adds a record with headers of its own that counts as output: a dead letter.
+    pub fn push_named(
+        &mut self,
+        to: usize,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        (ts, seq): (Ts, u64),
+        headers: Vec<(String, Vec<u8>)>,
+    ) {
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+        let (key, value) = (key.map(Key::new), value.map(<[u8]>::len));
+        self.entries.push_back(Entry { to, key, value, ts, seq, headers: Headers::Named(headers) });
+    }
+
+    /// Adds a record of the engine's own: neither counted nor chained.
+    pub fn push_own(&mut self, to: usize, key: &[u8], value: Option<&[u8]>, ts: Ts) {
+        debug_assert_eq!(self.settled, self.entries.len(), "between records");
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+        let (key, value) = (Some(Key::new(key)), value.map(<[u8]>::len));
+        self.entries.push_back(Entry { to, key, value, ts, seq: 0, headers: Headers::None });
+        (self.settled, self.settled_bytes) = (self.entries.len(), self.bytes.len());
+    }
+
+    /// Takes back what the record in hand has added since [`Outbox::settle`].
+    pub fn undo(&mut self, k: u32) {
+        self.entries.truncate(self.settled);
+        self.bytes.truncate(self.settled_bytes);
+        self.k = k;
+    }
+
+    /// Number of the next output of the record in hand, for [`Outbox::undo`].
+    pub fn k(&self) -> u32 {
+        self.k
+    }
+
+    /// What was added cannot be taken back any more: it is counted and chained.
+    pub fn settle(&mut self) {
+        let mut at = self.settled_bytes;
+        for entry in self.entries.iter().skip(self.settled) {
+            let value = entry.value.map(|len| &self.bytes[at..at + len]);
+            at += entry.value.unwrap_or(0);
+            let target = &mut self.targets[entry.to];
+            target.count += 1;
+            target.chain.push(entry.key.as_deref(), value, entry.ts);
+        }
+        if self.muted {
+            self.entries.truncate(self.settled);
+            self.bytes.truncate(self.settled_bytes);
+        }
+        (self.settled, self.settled_bytes) = (self.entries.len(), self.bytes.len());
+    }
+
+    /// Hands waiting records to `send`, oldest first, until it refuses one.
+    ///
+    /// # Errors
+    /// That of `send`; the refused record waits on.
+    pub fn flush<E>(&mut self, mut send: impl FnMut(OutRecord<'_>) -> Result<(), E>) -> Result<(), E> {
+        debug_assert_eq!(self.settled, self.entries.len(), "between records");
+        while let Some(entry) = self.entries.front() {
+            let end = self.sent_bytes + entry.value.unwrap_or(0);
+            let value = entry.value.map(|_| &self.bytes[self.sent_bytes..end]);
+            entry.send(&self.targets[entry.to].tp, value, &mut send)?;
+            self.entries.pop_front();
+            (self.sent_bytes, self.settled) = (end, self.entries.len());
+        }
+        self.bytes.clear();
+        (self.sent_bytes, self.settled_bytes) = (0, 0);
+        Ok(())
+    }
+
+    /// Does nothing wait?
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes of values that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len() - self.sent_bytes
+    }
+
+    /// What was written to each partition, where anything was.
+    pub fn outputs(&self) -> Vec<Output> {
+        let used = self.targets.iter().filter(|target| target.count > 0);
+        used.map(|t| Output { tp: t.tp.clone(), count: t.count, chain: t.chain }).collect()
+    }
+
+    /// Goes on from what an earlier run had written. `Err` names a partition that this task does not write.
+    ///
+    /// # Errors
+    /// The partition.
+    pub fn restore(&mut self, outputs: &[Output]) -> Result<(), Tp> {
+        for output in outputs {
+            let target = self.targets.iter_mut().find(|target| target.tp == output.tp);
+            let target = target.ok_or_else(|| output.tp.clone())?;
+            (target.count, target.chain) = (output.count, output.chain);
+        }
+        Ok(())
+    }
+}
+
+impl Entry {
+    fn send<E>(
+        &self,
+        tp: &Tp,
+        value: Option<&[u8]>,
+        send: &mut impl FnMut(OutRecord<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut record =
+            OutRecord { tp, key: self.key.as_deref(), value, ts: self.ts, seq: self.seq, headers: &[] };
+        match &self.headers {
+            Headers::None => send(record),
+            Headers::Src(src) => {
+                let headers = [Header { name: header::SRC, value: &src.encode() }];
+                record.headers = &headers;
+                send(record)
+            }
+            Headers::Named(named) => {
+                let headers: Vec<Header<'_>> =
+                    named.iter().map(|(name, value)| Header { name, value }).collect();
+                record.headers = &headers;
+                send(record)
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! A producer with its transaction, and the note that stands beside every committed offset.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::{Error, SendError, TxnClass, TxnError};
+use crate::log::{Acks, Commit, GroupMetadata, Log, Producer, ProducerOptions, StateWrites};
+use crate::record::{Offset, OutRecord};
+use crate::runtime::state::TxnState;
+
+/// Pause between two tries of a call that may succeed later.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What stands beside a committed offset: which epoch it belongs to, from where its decision is to be
+/// looked for, and which producer committed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) epoch: u64,
+    pub(crate) decision: Offset,
+    pub(crate) writer: String,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "e={};d={};w={}", self.epoch, self.decision.0, self.writer)
+    }
+}
+
+impl Note {
+    pub(crate) fn parse(text: &str) -> Option<Note> {
+        let mut fields = text.split(';').map(|field| field.split_once('='));
+        let mut field = |name: &str| match fields.next()?? {
+            (found, value) if found == name => Some(value),
+            _ => None,
+        };
+        let (epoch, decision) = (field("e")?.parse().ok()?, field("d")?.parse().ok()?);
+        Some(Note { epoch, decision: Offset(decision), writer: field("w")?.to_owned() })
+    }
+}
+
+/// A producer with its transaction. It begins with the first record.
+pub(crate) struct Txn {
+    id: String,
+    producer: Box<dyn Producer>,
+    state: TxnState,
+    /// Aborting an empty transaction is not allowed.
+    sent: bool,
+    deadline: Duration,
+}
+
+impl Txn {
+    /// Takes the transactional id over: whoever held it changes nothing any more, and what it left open is
+    /// settled.
+    pub(crate) fn new(log: &dyn Log, id: &str, deadline: Duration) -> Result<Txn, Error> {
+        let mut producer = log.producer(&ProducerOptions { transactional_id: Some(id.to_owned()) })?;
+        retry(deadline, || producer.init())?;
+        Ok(Txn { id: id.to_owned(), producer, state: TxnState::Idle, sent: false, deadline })
+    }
+
+    /// The transactional id.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Sends one record; a full buffer is waited for, while nothing is taken from the inputs.
+    pub(crate) fn send(&mut self, record: OutRecord<'_>) -> Result<(), SendError> {
+        self.begin()?;
+        match self.producer.send(record) {
+            Err(SendError::Full) => {
+                self.drain()?;
+                self.producer.send(record)?;
+            }
+            sent => sent?,
+        }
+        self.sent = true;
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<(), TxnError> {
+        if self.state == TxnState::Idle {
+            self.guard(|producer| producer.begin())?;
+            self.state.become_next(TxnState::Open);
+        }
+        Ok(())
+    }
+
+    /// Waits until everything sent has arrived.
+    pub(crate) fn drain(&mut self) -> Result<Acks, TxnError> {
+        let deadline = self.deadline;
+        self.guard(|producer| producer.drain(deadline))
+    }
+
+    /// Adds offsets and notes.
+    pub(crate) fn send_offsets(
+        &mut self,
+        group: Option<&GroupMetadata>,
+        offsets: &[Commit],
+    ) -> Result<(), TxnError> {
+        self.begin()?;
+        self.sent = true;
+        self.guard(|producer| producer.send_offsets(group, offsets))
+    }
+
+    /// Adds state writes.
+    pub(crate) fn ship(&mut self, writes: &StateWrites) -> Result<bool, TxnError> {
+        self.begin()?;
+        self.sent = true;
+        self.guard(|producer| producer.ship(writes))
+    }
+
+    /// Makes all of it visible.
+    pub(crate) fn commit(&mut self) -> Result<(), TxnError> {
+        self.state.become_next(TxnState::Sealing);
+        self.state.become_next(TxnState::Committing);
+        self.guard(|producer| producer.commit())?;
+        self.state.become_next(TxnState::Idle);
+        self.sent = false;
+        Ok(())
+    }
+
+    /// Gives the open transaction up.
+    pub(crate) fn abort(&mut self) -> Result<(), TxnError> {
+        if self.state == TxnState::Idle || !self.sent {
+            return Ok(());
+        }
+        self.state.become_next(TxnState::Aborting);
+        self.guard(|producer| producer.abort())?;
+        self.state.become_next(TxnState::Idle);
+        self.sent = false;
+        Ok(())
+    }
+
+    /// One call, repeated while the log asks for it. A failure that ends the producer is remembered.
+    fn guard<R>(
+        &mut self,
+        mut call: impl FnMut(&mut dyn Producer) -> Result<R, TxnError>,
+    ) -> Result<R, TxnError> {
+        let producer = &mut *self.producer;
+        let result = retry(self.deadline, || call(producer));
+        if let Err(e) = &result {
+            match e.class() {
+                TxnClass::Abort => {}
+                TxnClass::Retriable | TxnClass::Fatal { .. } | TxnClass::Unknown => {
+                    self.state.become_next(TxnState::Broken);
+                }
+            }
+        }
+        result
+    }
+}
+
+/// Repeats a call as long as it says that it may succeed later, for about `deadline`.
+fn retry<R>(deadline: Duration, mut call: impl FnMut() -> Result<R, TxnError>) -> Result<R, TxnError> {
+    let tries = deadline.as_millis() / PAUSE.as_millis();
+    for _ in 0..tries {
+        match call() {
+            Err(e) if e.class() == TxnClass::Retriable => std::thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+    call()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_survives_its_text() {
+        let note = Note { epoch: 7, decision: Offset(19), writer: "lob-0-1".to_owned() };
+        assert_eq!(note.to_string(), "e=7;d=19;w=lob-0-1");
+        assert_eq!(Note::parse("e=7;d=19;w=lob-0-1"), Some(note));
+        for bad in ["", "e=7", "d=19;e=7;w=a", "e=x;d=19;w=a", "e=7;d=19"] {
+            assert_eq!(Note::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_call_is_repeated_only_if_it_asks_for_it() {
+        let failing = |class, n: &mut u32| {
+            retry(Duration::from_millis(20), || {
+                *n += 1;
+                Err::<(), _>(TxnError::new("commit", class, "test"))
+            })
+        };
+        let tries = |class| {
+            let mut n = 0;
+            failing(class, &mut n).expect_err("it always fails");
+            n
+        };
+        assert_eq!(tries(TxnClass::Retriable), 5);
+        assert_eq!(tries(TxnClass::Abort), 1);
+        assert_eq!(tries(TxnClass::Unknown), 1);
+    }
+}

@@ -1,0 +1,50 @@
+//! What an operator may turn: plain data with defaults, units and limits.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of an application. None of them changes a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Tells processes of one application apart; part of the transactional id. Default `0`.
+    pub instance: String,
+    /// Stream threads; thread i of n owns the partitions p with `p mod n = i`. Default 1, at least 1.
+    pub n_threads: u32,
+    /// Longest epoch. Default 100 ms.
+    pub commit_interval: Duration,
+    /// An epoch ends when its outputs reach this size. Default 64 MiB.
+    pub commit_bytes_max: usize,
+    /// An epoch ends after this many records. Default 100 000.
+    pub commit_records_max: u64,
+    /// Time between two checkpoints. Default `None`: 1 s, or 5 s where the log keeps the state.
+    pub checkpoint_interval: Option<Duration>,
+    /// Records taken from a partition at a time. Default 256, at least 1.
+    pub take_max: usize,
+    /// How long a transaction call is tried again, and how long `drain` may take. Default 15 s.
+    pub txn_deadline: Duration,
+    /// Ticks that `CatchUp::Every` fires one by one; beyond it only the newest fires. Default 100 000.
+    pub catch_up_max: u64,
+    /// Share of poisoned records, in percent over 10 000 records, that stops a task. Default 5.
+    pub poison_percent_max: u64,
+    /// Where tasks keep their checkpoints if the log does not: `DIR/<app>/<task>/`. Default `state`.
+    pub state_dir: PathBuf,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            instance: "0".to_owned(),
+            n_threads: 1,
+            commit_interval: Duration::from_millis(100),
+            commit_bytes_max: 64 << 20,
+            commit_records_max: 100_000,
+            checkpoint_interval: None,
+            take_max: 256,
+            txn_deadline: Duration::from_secs(15),
+            catch_up_max: 100_000,
+            poison_percent_max: 5,
+            state_dir: PathBuf::from("state"),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! `Hot`: typed objects changed in place. Bytes are made only when a checkpoint or a changelog asks.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::record::{CodecError, Key};
+use crate::store::{
+    Changelog, Failure, OnChange, Origin, Since, Store, StoreDefinition, StoreKind, StoreSpec,
+};
+
+/// An object that lives in a `Hot` store, one for each key.
+pub trait HotState: Send + 'static {
+    /// What a key has before its first record.
+    fn new(key: &[u8]) -> Self;
+    /// Appends everything that [`HotState::decode`] needs; equal objects give equal bytes.
+    fn encode(&self, into: &mut Vec<u8>);
+    /// The object that these bytes say.
+    ///
+    /// # Errors
+    /// They say none: another version wrote them, or they are damaged.
+    fn decode(key: &[u8], bytes: &[u8]) -> Result<Self, CodecError>
+    where
+        Self: Sized;
+}
+
+/// Declares a store of `S` objects.
+#[derive(Clone, Debug)]
+pub struct Hot<S> {
+    name: String,
+    changelog: Changelog,
+    state: PhantomData<fn() -> S>,
+}
+
+impl<S: HotState> Hot<S> {
+    /// With a name that is unique in the topology.
+    pub fn new(name: &str) -> Hot<S> {
+        Hot { name: name.to_owned(), changelog: Changelog::Auto, state: PhantomData }
+    }
+
+    /// Whether a topic keeps a copy.
+    pub fn changelog(self, changelog: Changelog) -> Hot<S> {
+        Hot { changelog, ..self }
+    }
+}
+
+impl<S: HotState> StoreDefinition for Hot<S> {
+    fn spec(self) -> StoreSpec {
+        let make = Arc::new(|| Box::new(HotStore::<S>::default()) as Box<dyn Store>);
+        StoreSpec { name: self.name, kind: StoreKind::Hot, changelog: self.changelog, make }
+    }
+}
+
+/// The objects of one partition.
+#[derive(Debug)]
+pub struct HotStore<S> {
+    objects: BTreeMap<Key, Slot<S>>,
+    marks: Marks,
+}
+
+/// `state` is `None` from the removal of an object until everyone who must know has been told.
+#[derive(Debug)]
+struct Slot<S> {
+    state: Option<S>,
+    in_record: u64,
+    in_epoch: bool,
+    since_checkpoint: bool,
+}
+
+/// Which keys were touched, each once.
+#[derive(Debug, Default)]
+struct Marks {
+    /// Counts records, so that a new one need not visit the slots of the last.
+    record: u64,
+    in_record: Vec<Key>,
+    in_epoch: Vec<Key>,
+    since_checkpoint: Vec<Key>,
+}
+
+impl Marks {
+    fn touch<S>(&mut self, key: &[u8], slot: &mut Slot<S>) {
+        if std::mem::replace(&mut slot.in_record, self.record) != self.record {
+            self.in_record.push(Key::new(key));
+        }
+        if !std::mem::replace(&mut slot.in_epoch, true) {
+            self.in_epoch.push(Key::new(key));
+        }
+        if !std::mem::replace(&mut slot.since_checkpoint, true) {
+            self.since_checkpoint.push(Key::new(key));
+        }
+    }
+}
+
+impl<S> Default for HotStore<S> {
+    fn default() -> HotStore<S> {
+        HotStore { objects: BTreeMap::new(), marks: Marks { record: 1, ..Marks::default() } }
+    }
+}
+
+impl<S> Slot<S> {
+    fn of(state: Option<S>) -> Slot<S> {
+        Slot { state, in_record: 0, in_epoch: false, since_checkpoint: false }
+    }
+}
+
+impl<S: HotState> HotStore<S> {
+    /// The object of a key, if a record has touched it.
+    pub fn get(&self, key: &[u8]) -> Option<&S> {
+        self.objects.get(key)?.state.as_ref()
+    }
+
+    /// Changes the object of a key, making it first if there is none.
+    pub fn edit<R>(&mut self, key: &[u8], change: impl FnOnce(&mut S) -> R) -> R {
+        if !self.objects.contains_key(key) {
+            self.objects.insert(Key::new(key), Slot::of(None));
+        }
+        let slot = self.objects.get_mut(key).expect("it was put there if it was missing");
+        self.marks.touch(key, slot);
+        change(slot.state.get_or_insert_with(|| S::new(key)))
+    }
+
+    /// Changes every object, in order of the keys.
+    pub fn edit_all(&mut self, mut change: impl FnMut(&[u8], &mut S)) {
+        for (key, slot) in self.objects.iter_mut().filter(|(_, slot)| slot.state.is_some()) {
+            self.marks.touch(key, slot);
+            if let Some(state) = &mut slot.state {
+                change(key, state);
+            }
+        }
+    }
+
+    /// Forgets the object of a key.
+    pub fn remove(&mut self, key: &[u8]) {
+        if let Some(slot) = self.objects.get_mut(key) {
+            self.marks.touch(key, slot);
+            slot.state = None;
+        }
+    }
+
+    /// All objects, in order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &S)> {
+        self.objects.iter().filter_map(|(key, slot)| Some((&**key, slot.state.as_ref()?)))
+    }
+
+    fn unmark(&mut self, keys: &[Key], since: Since) {
+        for key in keys {
+            let Some(slot) = self.objects.get_mut(key) else { continue };
+            match since {
+                Since::Epoch => slot.in_epoch = false,
+                Since::Checkpoint => slot.since_checkpoint = false,
+            }
+            if slot.state.is_none() && !slot.in_epoch && !slot.since_checkpoint {
+                self.objects.remove(key);
+            }
+        }
+    }
+}
+
+impl<S: HotState> Store for HotStore<S> {
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn begin(&mut self) {
+        self.marks.record += 1;
+        self.marks.in_record.clear();
+    }
+
+    /// An object that a panic left half changed is dropped; a refused record has changed nothing.
+    fn undo(&mut self, failure: Failure) {
+        match failure {
+            Failure::Refused => {}
+            Failure::Panicked => {
+                for key in &self.marks.in_record {
+                    if let Some(slot) = self.objects.get_mut(key) {
+                        slot.state = None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn load(&mut self, key: &[u8], value: Option<&[u8]>, origin: Origin) -> Result<(), CodecError> {
+        let state = value.map(|bytes| S::decode(key, bytes)).transpose()?;
+        match origin {
+            Origin::Checkpoint => drop(self.objects.insert(Key::new(key), Slot::of(state))),
+            Origin::Changelog => {
+                let slot = self.objects.entry(Key::new(key)).or_insert_with(|| Slot::of(None));
+                slot.state = state;
+                if !std::mem::replace(&mut slot.since_checkpoint, true) {
+                    self.marks.since_checkpoint.push(Key::new(key));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn changed(&self, since: Since, tell: &mut OnChange<'_>) {
+        let mut keys: Vec<&Key> = match since {
+            Since::Epoch => self.marks.in_epoch.iter().collect(),
+            Since::Checkpoint => self.marks.since_checkpoint.iter().collect(),
+        };
+        keys.sort_unstable();
+        let mut bytes = Vec::new();
+        for key in keys {
+            bytes.clear();
+            let state = self.get(key).map(|state| state.encode(&mut bytes));
+            tell(key, state.map(|()| bytes.as_slice()));
+        }
+    }
+
+    fn settled(&mut self, since: Since) {
+        let mut keys = match since {
+            Since::Epoch => std::mem::take(&mut self.marks.in_epoch),
+            Since::Checkpoint => std::mem::take(&mut self.marks.since_checkpoint),
+        };
+        self.unmark(&keys, since);
+        keys.clear();
+        match since {
+            Since::Epoch => self.marks.in_epoch = keys,
+            Since::Checkpoint => self.marks.since_checkpoint = keys,
+        }
+    }
+
+    /// What the objects take is not known before they are encoded: counted as an order book each.
+    fn dirty_bytes(&self) -> usize {
+        const TYPICAL: usize = 4096;
+        self.marks.since_checkpoint.len() * TYPICAL
+    }
+}

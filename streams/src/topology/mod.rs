@@ -1,0 +1,325 @@
+//! WHAT runs: a graph of sources, processors, stores and sinks as a value. Built, validated, printed, then run.
+//!
+//! ```
+//! # use lobstream_streams::record::{Codec, CodecError, Record};
+//! # use lobstream_streams::store::kv::Kv;
+//! # use lobstream_streams::topology::{Builder, Sink, Source};
+//! # use lobstream_streams::topology::processor::{Context, ProcessError, Processor};
+//! # use lobstream_streams::store::StoreRef;
+//! # use std::sync::Arc;
+//! /// Text in, text out.
+//! struct Text;
+//! impl Codec<String> for Text {
+//!     fn encode(&self, value: &String, into: &mut Vec<u8>) -> Result<(), CodecError> {
+//!         into.extend_from_slice(value.as_bytes());
+//!         Ok(())
+//!     }
+//!     fn decode(&self, bytes: &[u8]) -> Result<String, CodecError> {
+//!         String::from_utf8(bytes.to_vec()).map_err(|e| CodecError::new(e.to_string()))
+//!     }
+//! }
+//!
+//! /// Numbers the records of each key.
+//! struct Count(StoreRef<Kv>);
+//! impl Processor<String> for Count {
+//!     fn process(&mut self, ctx: &mut Context<'_, String>, mut record: Record<String>) -> Result<(), ProcessError> {
+//!         let counts = ctx.kv(self.0);
+//!         let n = counts.get(&record.key).map_or(0, |n| n[0]) + 1;
+//!         counts.put(&record.key, &[n]);
+//!         record.value = format!("{n}: {}", record.value);
+//!         ctx.forward(record);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let mut t = Builder::new("numbers");
+//! let lines = t.source("lines", Source::topic("lines.in", Arc::new(Text)));
+//! let counts = t.store(Kv::new("counts"));
+//! let count = t.processor("count", [lines], [counts], move || Count(counts));
+//! t.sink("numbered", [count], Sink::topic("lines.out", Arc::new(Text)));
+//! let topology = t.build()?;
+//! assert!(topology.describe().contains("Processor count (stores: counts kv) -> numbered"));
+//! # Ok::<(), lobstream_streams::error::TopologyError>(())
+//! ```
+
+mod describe;
+pub mod processor;
+mod validate;
+
+use std::sync::Arc;
+
+use crate::error::TopologyError;
+use crate::log::TopicName;
+use crate::record::Codec;
+use crate::store::{StoreDefinition, StoreId, StoreRef, StoreSpec};
+use processor::Processor;
+
+/// For processors without a store.
+pub const NO_STORES: [StoreId; 0] = [];
+
+/// A node of a topology, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeId(pub(crate) usize);
+
+/// Which clock a source's times are read from. All sources of a sub-topology share one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeBasis {
+    /// When it happened.
+    #[default]
+    Event,
+    /// When it was captured.
+    Receive,
+}
+
+/// Declares what a source reads.
+pub struct Source<M> {
+    pub(crate) topic: TopicName,
+    pub(crate) codec: Arc<dyn Codec<M>>,
+    pub(crate) rank: u16,
+    pub(crate) sequence_domain: Option<String>,
+    pub(crate) basis: TimeBasis,
+}
+
+impl<M> Source<M> {
+    /// Every record of a topic, rank 0.
+    pub fn topic(topic: &str, codec: Arc<dyn Codec<M>>) -> Source<M> {
+        Source {
+            topic: TopicName::new(topic),
+            codec,
+            rank: 0,
+            sequence_domain: None,
+            basis: TimeBasis::Event,
+        }
+    }
+
+    /// Of two records of one instant, that of the lower rank comes first.
+    pub fn rank(self, rank: u16) -> Source<M> {
+        Source { rank, ..self }
+    }
+
+    /// Sources of one domain number their records together: they may share a rank.
+    pub fn sequence_domain(self, domain: &str) -> Source<M> {
+        Source { sequence_domain: Some(domain.to_owned()), ..self }
+    }
+
+    /// The clock of the records' times.
+    pub fn basis(self, basis: TimeBasis) -> Source<M> {
+        Source { basis, ..self }
+    }
+}
+
+/// Declares what a sink writes.
+pub struct Sink<M> {
+    pub(crate) topic: TopicName,
+    pub(crate) codec: Arc<dyn Codec<M>>,
+    pub(crate) partitions: Option<u32>,
+}
+
+impl<M> Sink<M> {
+    /// A topic, partitioned by key. If it is missing it is made with as many partitions as the input.
+    pub fn topic(topic: &str, codec: Arc<dyn Codec<M>>) -> Sink<M> {
+        Sink { topic: TopicName::new(topic), codec, partitions: None }
+    }
+
+    /// How many partitions the topic has.
+    pub fn partitions(self, partitions: u32) -> Sink<M> {
+        Sink { partitions: Some(partitions), ..self }
+    }
+}
+
+pub(crate) type MakeProcessor<M> = Arc<dyn Fn() -> Box<dyn Processor<M>> + Send + Sync>;
+
+pub(crate) enum NodeKind<M> {
+    Source(Source<M>),
+    Processor { stores: Vec<StoreId>, make: MakeProcessor<M>, terminal: bool },
+    Sink(Sink<M>),
+}
+
+pub(crate) struct Node<M> {
+    pub(crate) name: String,
+    pub(crate) parents: Vec<NodeId>,
+    /// In order of declaration.
+    pub(crate) children: Vec<NodeId>,
+    pub(crate) kind: NodeKind<M>,
+}
+
+/// Nodes connected without a topic between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SubTopology {
+    /// In order of declaration.
+    pub(crate) nodes: Vec<NodeId>,
+    /// In order of declaration.
+    pub(crate) stores: Vec<StoreId>,
+}
+
+/// Collects nodes. Mistakes are reported by [`Builder::build`].
+pub struct Builder<M> {
+    name: String,
+    nodes: Vec<Node<M>>,
+    stores: Vec<StoreSpec>,
+}
+
+impl<M: 'static> Builder<M> {
+    /// An empty topology; its name begins the names of the topics that belong to it.
+    pub fn new(name: &str) -> Builder<M> {
+        Builder { name: name.to_owned(), nodes: Vec::new(), stores: Vec::new() }
+    }
+
+    /// Adds a source.
+    pub fn source(&mut self, name: &str, source: Source<M>) -> NodeId {
+        self.node(name, Vec::new(), NodeKind::Source(source))
+    }
+
+    /// Adds a store; processors of one sub-topology may share it.
+    pub fn store<D: StoreDefinition>(&mut self, definition: D) -> StoreRef<D> {
+        self.stores.push(definition.spec());
+        StoreRef::new(StoreId(self.stores.len() - 1))
+    }
+
+    /// Adds a processor. `make` is called once for each task.
+    pub fn processor<P: Processor<M> + 'static>(
+        &mut self,
+        name: &str,
+        parents: impl IntoIterator<Item = NodeId>,
+        stores: impl IntoIterator<Item = impl Into<StoreId>>,
+        make: impl Fn() -> P + Send + Sync + 'static,
+    ) -> NodeId {
+        let make: MakeProcessor<M> = Arc::new(move || Box::new(make()));
+        let stores = stores.into_iter().map(Into::into).collect();
+        let kind = NodeKind::Processor { stores, make, terminal: false };
+        self.node(name, parents.into_iter().collect(), kind)
+    }
+
+    /// Says that a processor is meant to have neither child nor store.
+    pub fn terminal(&mut self, processor: NodeId) {
+        if let Some(Node { kind: NodeKind::Processor { terminal, .. }, .. }) = self.nodes.get_mut(processor.0)
+        {
+            *terminal = true;
+        }
+    }
+
+    /// Adds a sink.
+    pub fn sink(&mut self, name: &str, parents: impl IntoIterator<Item = NodeId>, sink: Sink<M>) -> NodeId {
+        self.node(name, parents.into_iter().collect(), NodeKind::Sink(sink))
+    }
+
+    /// The finished topology.
+    ///
+    /// # Errors
+    /// The first rule that is broken, by name.
+    pub fn build(mut self) -> Result<Topology<M>, TopologyError> {
+        validate::names(&self.name, &self.nodes, &self.stores)?;
+        validate::parents(&self.nodes)?;
+        self.link();
+        let subs = sub_topologies(&self.nodes);
+        let topology = Topology { name: self.name, nodes: self.nodes, stores: self.stores, subs };
+        validate::topology(&topology)?;
+        Ok(topology)
+    }
+
+    fn node(&mut self, name: &str, parents: Vec<NodeId>, kind: NodeKind<M>) -> NodeId {
+        self.nodes.push(Node { name: name.to_owned(), parents, children: Vec::new(), kind });
+        NodeId(self.nodes.len() - 1)
+    }
+
+    fn link(&mut self) {
+        for i in 0..self.nodes.len() {
+            for parent in self.nodes[i].parents.clone() {
+                self.nodes[parent.0].children.push(NodeId(i));
+            }
+        }
+    }
+}
+
+/// Groups connected nodes; a node always follows its parents, so one pass finds the least node of each.
+fn sub_topologies<M>(nodes: &[Node<M>]) -> Vec<SubTopology> {
+    let mut root: Vec<usize> = (0..nodes.len()).collect();
+    for (i, node) in nodes.iter().enumerate() {
+        for parent in &node.parents {
+            let (a, b) = (root[i], root[parent.0]);
+            let (least, other) = (a.min(b), a.max(b));
+            root.iter_mut().filter(|r| **r == other).for_each(|r| *r = least);
+        }
+    }
+    let mut subs: Vec<SubTopology> = Vec::new();
+    for first in (0..nodes.len()).filter(|i| root[*i] == *i) {
+        let members: Vec<NodeId> = (0..nodes.len()).filter(|i| root[*i] == first).map(NodeId).collect();
+        let mut stores: Vec<StoreId> = members.iter().flat_map(|id| nodes[id.0].stores()).copied().collect();
+        stores.sort_unstable();
+        stores.dedup();
+        subs.push(SubTopology { nodes: members, stores });
+    }
+    subs
+}
+
+impl<M> Node<M> {
+    pub(crate) fn stores(&self) -> &[StoreId] {
+        match &self.kind {
+            NodeKind::Processor { stores, .. } => stores,
+            NodeKind::Source(_) | NodeKind::Sink(_) => &[],
+        }
+    }
+
+    pub(crate) fn source(&self) -> Option<&Source<M>> {
+        match &self.kind {
+            NodeKind::Source(source) => Some(source),
+            NodeKind::Processor { .. } | NodeKind::Sink(_) => None,
+        }
+    }
+
+    pub(crate) fn sink(&self) -> Option<&Sink<M>> {
+        match &self.kind {
+            NodeKind::Sink(sink) => Some(sink),
+            NodeKind::Source(_) | NodeKind::Processor { .. } => None,
+        }
+    }
+}
+
+/// A validated graph.
+pub struct Topology<M> {
+    pub(crate) name: String,
+    pub(crate) nodes: Vec<Node<M>>,
+    pub(crate) stores: Vec<StoreSpec>,
+    pub(crate) subs: Vec<SubTopology>,
+}
+
+impl<M> std::fmt::Debug for Topology<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.describe())
+    }
+}
+
+impl<M> Topology<M> {
+    /// The name of the application.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The topics it reads, sorted.
+    pub fn source_topics(&self) -> Vec<TopicName> {
+        sorted(self.nodes.iter().filter_map(|node| Some(node.source()?.topic.clone())))
+    }
+
+    /// The topics its sinks write, sorted.
+    pub fn sink_topics(&self) -> Vec<TopicName> {
+        sorted(self.nodes.iter().filter_map(|node| Some(node.sink()?.topic.clone())))
+    }
+
+    pub(crate) fn node(&self, id: NodeId) -> &Node<M> {
+        &self.nodes[id.0]
+    }
+
+    pub(crate) fn store(&self, id: StoreId) -> &StoreSpec {
+        &self.stores[id.0]
+    }
+}
+
+fn sorted(topics: impl Iterator<Item = TopicName>) -> Vec<TopicName> {
+    let mut topics: Vec<TopicName> = topics.collect();
+    topics.sort_unstable();
+    topics.dedup();
+    topics
+}
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,7 @@ impl EmbeddedLog {
 
 impl Log for EmbeddedLog {
     fn ensure_topic(&self, spec: &TopicSpec) -> Result<(), LogError> {
-        topic::check(&spec.name)?;
+        topic::check(spec)?;
         let known = match self.core.topic(&spec.name) {
             Ok(topic) => Some(topic),
             Err(LogError::UnknownTopic { .. }) => None,

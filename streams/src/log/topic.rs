@@ -1,27 +1,33 @@
 //! Names of topics, those that the engine derives, and which partition a key goes to.
 
 use crate::error::LogError;
-use crate::log::TopicName;
+use crate::log::{TopicName, TopicSpec};
 
 /// Longest name that every log takes.
 const NAME_BYTES_MAX: usize = 249;
 
-/// Refuses names that one of the logs would not take: 1 to 249 of `[a-zA-Z0-9._-]`, not `.` or `..`.
+/// Refuses what one of the logs would not take: a name that is not 1 to 249 of `[a-zA-Z0-9._-]`, or is `.`
+/// or `..`; no partitions.
 ///
 /// # Errors
 /// [`LogError::Client`] with the rule.
-pub fn check(name: &TopicName) -> Result<(), LogError> {
-    let text = name.as_str();
-    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    let well_formed = (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(legal);
-    if well_formed && text != "." && text != ".." {
-        return Ok(());
+pub fn check(spec: &TopicSpec) -> Result<(), LogError> {
+    let refused = |reason: &str| {
+        let what = format!("topic {:?}", spec.name.as_str());
+        Err(LogError::Client { what, reason: reason.to_owned(), retriable: false })
+    };
+    if !well_formed(spec.name.as_str()) {
+        return refused("a name is 1 to 249 letters, digits, dots, underscores and hyphens");
     }
-    Err(LogError::Client {
-        what: format!("topic {text:?}"),
-        reason: "a name is 1 to 249 letters, digits, dots, underscores and hyphens".to_owned(),
-        retriable: false,
-    })
+    if spec.partitions == 0 {
+        return refused("a topic has at least one partition");
+    }
+    Ok(())
+}
+
+fn well_formed(name: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(legal) && name != "." && name != ".."
 }
 
 /// Where an application keeps what every epoch decided.
@@ -95,10 +101,10 @@ mod tests {
     #[test]
     fn names_that_a_broker_would_refuse_are_refused() {
         for good in ["market.binance-usdm", "lob-books-changelog", "a"] {
-            assert!(check(&TopicName::new(good)).is_ok(), "{good}");
+            assert!(well_formed(good), "{good}");
         }
         for bad in ["", ".", "..", "a b", "a/b", "é", &"x".repeat(250)] {
-            assert!(check(&TopicName::new(bad)).is_err(), "{bad}");
+            assert!(!well_formed(bad), "{bad}");
         }
     }
 }

@@ -255,3 +255,91 @@ impl<'a> Reader<'a> {
         Some(head)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{TopicName, Tp};
+    use crate::lz4;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn unhex(text: &str) -> Vec<u8> {
+        let digit = |c: u8| (c as char).to_digit(16).expect("hex") as u8;
+        text.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+    }
+
+    /// A record without key or headers, then a tombstone with two headers.
+    const RECORDS: &str = concat!(
+        "00000000000000050000000000000000ffffffff0000000161",
+        "0000",
+        "fffffffffffffffe00000000000000070000000300626bffffffff",
+        "00020373726300000002beef",
+        "017800000000",
+    );
+
+    /// Both records in a batch of the first version; its frame holds them uncompressed.
+    const BATCH_V1: &str = concat!(
+        "0100000002000000000000000504224d186c404800000000000000d048000080000000000000000500000000",
+        "00000000ffffffff00000001610000fffffffffffffffe00000000000000070000000300626bffffffff0002",
+        "0373726300000002beef0178000000000000000098ef4aa1",
+    );
+
+    #[test]
+    fn batches_of_the_first_version_are_read_for_ever() {
+        let stored = unhex(BATCH_V1);
+        let key = PartitionId { topic: 1, partition: 2 }.batch_key(40);
+        assert_eq!(hex(&key), "00000001000000020000000000000028");
+        let batch = StoredBatch::decode(&key, &stored).expect("a batch");
+        assert_eq!((batch.base, batch.end(), batch.eff_max), (40, 42, 5));
+        assert_eq!(hex(&lz4::decompress(batch.frame, 1_000).expect("a frame")), RECORDS);
+        let other_version = [&[2], &stored[1..]].concat();
+        assert!(StoredBatch::decode(&key, &other_version).is_none());
+    }
+
+    #[test]
+    fn topics_and_partitions_of_the_first_version_are_read_for_ever() {
+        let retention = Some(Duration::from_nanos(9));
+        let topic = Topic { id: 3, partitions: 8, retention, compact: true };
+        assert_eq!(hex(&topic.encode()), "010000000300000008000000000000000901");
+        assert_eq!(Topic::decode(&topic.encode()), Some(topic));
+        let kept = Topic { retention: None, compact: false, ..topic };
+        assert_eq!(hex(&kept.encode()), "010000000300000008ffffffffffffffff00");
+        assert_eq!(Topic::decode(&kept.encode()), Some(kept));
+        let extent = Extent { first: 1, end: 2, ts_max: -3 };
+        assert_eq!(hex(&extent.encode()), "00000000000000010000000000000002fffffffffffffffd");
+        assert_eq!(Extent::decode(&extent.encode()), Some(extent));
+    }
+
+    #[test]
+    fn records_are_stored_as_the_page_draws_them() {
+        let tp = Tp::new(&TopicName::new("t"), 0);
+        let headers = [Header { name: "src", value: &[0xbe, 0xef] }, Header { name: "x", value: b"" }];
+        let first = OutRecord { tp: &tp, key: None, value: Some(b"a"), ts: Ts(5), seq: 0, headers: &[] };
+        let second =
+            OutRecord { tp: &tp, key: Some(b"\0bk"), value: None, ts: Ts(-2), seq: 7, headers: &headers };
+        let mut plain = Vec::new();
+        for record in [&first, &second] {
+            let before = plain.len();
+            put_record(&mut plain, record);
+            assert_eq!(plain.len() - before, record_len(record));
+        }
+        assert_eq!(hex(&plain), RECORDS);
+    }
+
+    #[test]
+    fn a_cut_record_is_not_a_record() {
+        let plain = unhex(RECORDS);
+        for cut in 0..plain.len() {
+            let mut reader = Reader(&plain[..cut]);
+            let mut batch = Batch::default();
+            let whole = (0..2).take_while(|&i| reader.copy_record(Offset(i), &mut batch).is_some()).count();
+            let mut reader = Reader(&plain[..cut]);
+            let skipped = (0..2).take_while(|_| reader.skip_record().is_some()).count();
+            let expected = usize::from(cut >= 27);
+            assert_eq!((whole, batch.len(), skipped), (expected, expected, expected), "cut at {cut}");
+        }
+    }
+}

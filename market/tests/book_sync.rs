@@ -3,6 +3,10 @@
 
 #[path = "book_sync/captures.rs"]
 mod captures;
+#[path = "book_sync/faults.rs"]
+mod faults;
+#[path = "book_sync/machine.rs"]
+mod machine;
 #[path = "book_sync/model.rs"]
 mod model;
 #[path = "book_sync/recordings.rs"]

@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const WINDOW: usize = 1 << 14;
 const WORDS: usize = WINDOW / 64;
 const GROUPS: usize = WORDS / 64;
-/// The window moves when the best key comes this near to one of its ends …
+/// The window moves when a key comes above it, or when the best key falls below this slot …
 const EDGE: usize = WINDOW / 8;
 /// … and then stands so that the best key is here: a book is deeper behind its best than it moves ahead.
 const HOME: usize = WINDOW / 4 * 3;
@@ -134,13 +134,8 @@ impl Ladder {
     fn put(&mut self, slot: usize, lots: i64) -> i64 {
         let before = if self.is_set(slot) { self.lots[slot] } else { 0 };
         self.lots[slot] = lots;
-        if before == 0 {
-            self.bits[slot / 64] |= 1 << (slot % 64);
-            self.groups[slot / 4096] |= 1 << (slot / 64 % 64);
-            if slot >= WINDOW - EDGE {
-                self.move_to(self.key(slot));
-            }
-        }
+        self.bits[slot / 64] |= 1 << (slot % 64);
+        self.groups[slot / 4096] |= 1 << (slot / 64 % 64);
         before
     }
 
@@ -191,9 +186,7 @@ impl Ladder {
         self.base = base;
         for (key, lots) in self.far.split_off(&base) {
             let slot = self.slot(key).expect("nothing lies above the best key");
-            self.lots[slot] = lots;
-            self.bits[slot / 64] |= 1 << (slot % 64);
-            self.groups[slot / 4096] |= 1 << (slot / 64 % 64);
+            self.put(slot, lots);
         }
     }
 }

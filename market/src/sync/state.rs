@@ -238,3 +238,34 @@ pub struct Counters {
     /// Snapshots of the book's own state that differed from it.
     pub audits_differing: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::SyncState::{self, Buffering, Gap, Resyncing, Synced, Unsynced};
+
+    /// All pairs, as the drawing has them.
+    #[test]
+    fn only_the_arrows_drawn_are_moves() {
+        let drawn = [
+            (Unsynced, Buffering),
+            (Buffering, Synced),
+            (Buffering, Gap),
+            (Buffering, Resyncing),
+            (Buffering, Unsynced),
+            (Synced, Gap),
+            (Synced, Resyncing),
+            (Synced, Unsynced),
+            (Gap, Resyncing),
+            (Gap, Synced),
+            (Gap, Unsynced),
+            (Resyncing, Synced),
+            (Resyncing, Gap),
+            (Resyncing, Unsynced),
+        ];
+        for from in SyncState::ALL {
+            for to in SyncState::ALL {
+                assert_eq!(from.may_become(to), drawn.contains(&(from, to)), "{from:?} to {to:?}");
+            }
+        }
+    }
+}

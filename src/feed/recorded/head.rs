@@ -1,0 +1,150 @@
+//! A first look at one file: its format, its venue, its symbols and how fine their numbers are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lobstream_market::instrument::{Symbol, Venue};
+
+use crate::error::{InputError, InputKind};
+use crate::feed::binance::scan::Scan;
+use crate::feed::instruments::StepEvidence;
+use crate::feed::recorded::RecordedOptions;
+use crate::feed::recorded::capture::{Capture, CaptureFormat, What};
+use crate::feed::recorded::container::Lines;
+use crate::feed::tardis::{self, Header};
+
+/// So many lines are looked at even if the symbols seen so far have shown enough: another may follow.
+const LINES_MIN: u64 = 20_000;
+/// So many lines are looked at although a symbol has not shown enough.
+const LINES_MAX: u64 = 200_000;
+/// Bytes of a file that are quoted when it is not understood.
+pub(crate) const QUOTED: usize = 200;
+
+/// How a file is written.
+#[derive(Clone, Debug)]
+pub(crate) enum Format {
+    Capture(CaptureFormat),
+    Tardis(Header),
+}
+
+/// What the head of a file tells.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) path: PathBuf,
+    pub(crate) format: Format,
+    pub(crate) venue: Venue,
+    /// Of a Tardis file: the exchange it names.
+    pub(crate) exchange: Option<String>,
+    pub(crate) symbols: BTreeMap<Symbol, StepEvidence>,
+    /// Whose snapshots those without a symbol are.
+    pub(crate) only_symbol: Option<Symbol>,
+    pub(crate) single_trades: BTreeSet<Symbol>,
+}
+
+impl Head {
+    /// Looks at the first lines of a file.
+    pub(crate) fn scan(path: &Path, options: &RecordedOptions) -> Result<Head, InputError> {
+        let mut lines = Lines::open(path, &Arc::default())?;
+        let error = |kind, what| InputError { kind, file: path.display().to_string(), line: None, what };
+        let first = match lines.next()? {
+            Some(line) => line.bytes.to_vec(),
+            None => return Err(error(InputKind::FormatUnknown, "the file is empty".into())),
+        };
+        if let Some(header) = Header::read(&first) {
+            let header = header.map_err(|what| error(InputKind::FormatUnknown, what))?;
+            return Ok(Head::tardis(path, lines, header));
+        }
+        match CaptureFormat::detect(&first) {
+            Some(format) => Head::capture(path, lines, &first, format, options),
+            None => Err(error(
+                InputKind::FormatUnknown,
+                format!("no reader knows a file that begins with {:?}", quote(&first)),
+            )),
+        }
+    }
+
+    fn tardis(path: &Path, mut lines: Lines, header: Header) -> Head {
+        let mut scan = tardis::Scan::new(&header);
+        while let Ok(Some(line)) = lines.next() {
+            scan.row(line.bytes);
+            if line.number >= LINES_MAX || (line.number >= LINES_MIN && scan.is_enough()) {
+                break;
+            }
+        }
+        let (exchange, symbols) = scan.finish();
+        Head {
+            path: path.to_owned(),
+            format: Format::Tardis(header),
+            venue: Venue::Unsequenced,
+            exchange,
+            symbols,
+            only_symbol: None,
+            single_trades: BTreeSet::new(),
+        }
+    }
+
+    fn capture(
+        path: &Path,
+        mut lines: Lines,
+        first: &[u8],
+        format: CaptureFormat,
+        options: &RecordedOptions,
+    ) -> Result<Head, InputError> {
+        let (mut scan, mut capture) = (Scan::default(), Capture::new(format));
+        look(&mut scan, &mut capture, first);
+        let mut okx = false;
+        // A file that ends in an error ends here too: the second pass meets it, with the lines before read.
+        while let Ok(Some(line)) = lines.next() {
+            okx |= line.number < 20 && is_okx(line.bytes);
+            look(&mut scan, &mut capture, line.bytes);
+            if line.number >= LINES_MAX || (line.number >= LINES_MIN && scan.is_enough()) {
+                break;
+            }
+        }
+        let error = |kind, what| InputError { kind, file: path.display().to_string(), line: None, what };
+        if okx && !scan.is_binance() {
+            let what = "OKX frames are not read by this version".to_owned();
+            return Err(error(InputKind::FormatRefused, what));
+        }
+        if !scan.is_binance() {
+            let what =
+                format!("{}, but no message is known; it begins with {:?}", format.as_str(), quote(first));
+            return Err(error(InputKind::FormatUnknown, what));
+        }
+        let venue = scan.venue(options.venue).map_err(|(kind, what)| error(kind, what))?;
+        let found = scan.finish(options.symbol.clone());
+        Ok(Head {
+            path: path.to_owned(),
+            format: Format::Capture(format),
+            venue,
+            exchange: None,
+            symbols: found.symbols,
+            only_symbol: found.only,
+            single_trades: found.single_trades,
+        })
+    }
+
+    /// As the user named it.
+    pub(crate) fn file_name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+fn look(scan: &mut Scan, capture: &mut Capture, line: &[u8]) {
+    match capture.frame(line).map(|frame| frame.what) {
+        Ok(What::Message(json)) => scan.message(&json),
+        Ok(What::Http { url, body }) => scan.http(&url, &body),
+        Ok(What::Connected(url)) => scan.connected(&url),
+        Ok(What::Aside(_)) | Err(_) => {}
+    }
+}
+
+fn is_okx(line: &[u8]) -> bool {
+    String::from_utf8_lossy(line).contains("okx.com") || line.windows(8).any(|w| w == b"\"instId\"")
+}
+
+/// The first bytes of a line, for messages.
+pub(crate) fn quote(line: &[u8]) -> String {
+    String::from_utf8_lossy(&line[..line.len().min(QUOTED)]).into_owned()
+}

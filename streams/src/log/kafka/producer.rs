@@ -121,6 +121,11 @@ impl KafkaProducer {
         }
     }
 
+    fn check(&mut self, call: &'static str) -> Result<(), TxnError> {
+        let failed = self.seen().failed;
+        failed.map_or(Ok(()), |code| Err(self.delivery_error(call, code)))
+    }
+
     /// A record was not delivered: this producer has a hole in its sequence and must not go on. The client
     /// would allow to abort the transaction and begin another, but may number that one wrongly (librdkafka
     /// 2.12: after a record that the broker refused, the next transaction is refused as out of order).
@@ -170,6 +175,7 @@ impl Producer for KafkaProducer {
         self.sent = self.sent.wrapping_add(1);
         if self.sent.is_multiple_of(REPORTS_EVERY) {
             self.client.poll(Duration::ZERO);
+            self.check("send")?;
         }
         let label = self.label(record.tp);
         let refused = match self.client.send(labelled(&record, label)) {
@@ -194,10 +200,7 @@ impl Producer for KafkaProducer {
         self.txn.free("drain")?;
         self.client.context().events.connection_was_lost();
         let left = self.settle(within);
-        let failed = self.seen().failed;
-        if let Some(code) = failed {
-            return Err(self.delivery_error("drain", code));
-        }
+        self.check("drain")?;
         if left > 0 {
             let reason = format!("{left} records are not acknowledged after {within:?}");
             return Err(TxnError::new("drain", TxnClass::Retriable, reason));

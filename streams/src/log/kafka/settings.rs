@@ -32,8 +32,6 @@ const CONSUMER: &[(&str, &str)] = &[
 const PRODUCER: &[(&str, &str)] = &[
     // Implies acks = all and at most five requests in flight.
     ("enable.idempotence", "true"),
-    // Must be below the transaction's timeout, so that a lost record is known before it ends.
-    ("message.timeout.ms", "8000"),
     ("linger.ms", "5"),
     ("batch.size", "1000000"),
     ("compression.type", "lz4"),
@@ -42,8 +40,16 @@ const PRODUCER: &[(&str, &str)] = &[
     ("statistics.interval.ms", "5000"),
 ];
 
-/// The default of 60 s would hold back every reader for that long after a crash.
-const TRANSACTION_TIMEOUT_MS: &str = "10000";
+const TRANSACTIONAL: &[(&str, &str)] = &[
+    // The default of 60 s would hold back every reader for that long after a crash.
+    ("transaction.timeout.ms", "10000"),
+    // Below it, so that a lost record is known before the transaction ends.
+    ("message.timeout.ms", "8000"),
+];
+
+/// Without transactions a record that is given up leaves a hole before its successors, so a broker's
+/// restart must be waited out.
+const PLAIN: &[(&str, &str)] = &[("message.timeout.ms", "300000")];
 
 /// A consumer's settings. The client needs a group even where none is committed to; nobody joins it.
 pub(super) fn consumer(brokers: &str, group: Option<&str>) -> ClientConfig {
@@ -62,8 +68,9 @@ pub(super) fn producer(brokers: &str, transactional_id: Option<&str>) -> ClientC
     let mut config = with(brokers, PRODUCER);
     config.set("message.max.bytes", RECORD_BYTES_MAX.to_string());
     if let Some(id) = transactional_id {
-        config.set("transactional.id", id).set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
+        config.set("transactional.id", id);
     }
+    set(&mut config, if transactional_id.is_some() { TRANSACTIONAL } else { PLAIN });
     config
 }
 
@@ -73,9 +80,15 @@ pub(super) fn with(brokers: &str, settings: &[(&str, &str)]) -> ClientConfig {
     config.set("bootstrap.servers", brokers);
     // Brokers close idle connections; that is no event.
     config.set("log.connection.close", "false");
+    // The default of 10 s keeps a client away that long after a broker is back.
+    config.set("reconnect.backoff.max.ms", "1000");
     config.set_log_level(RDKafkaLogLevel::Warning);
+    set(&mut config, settings);
+    config
+}
+
+fn set(config: &mut ClientConfig, settings: &[(&str, &str)]) {
     for (name, value) in settings {
         config.set(*name, *value);
     }
-    config
 }

@@ -252,4 +252,30 @@ mod tests {
         (leaf.factor, leaf.reads) = ("venue".to_owned(), Use::Raw);
         assert!(Source::of(&leaf).is_none(), "a text is no number");
     }
+
+    #[test]
+    fn by_way_of_neutral_an_opposite_vote_leaves_and_does_not_turn() {
+        let leaf = leaf(LeafSide::Above, [Some(0.4), Some(-0.4), Some(0.4), Some(-0.4)]);
+        let rule = EffectiveRule {
+            book_valid: false,
+            combine: Combine::All,
+            cooldown_ms: 2_000,
+            flip: Flip::ViaNeutral,
+            id: "r".to_owned(),
+            leaf: vec![leaf],
+            max_gap_ms: 5_000,
+            max_stale_ms: 3_000,
+            min_duration_ms: 0,
+            vote_buy: 0.5,
+            vote_sell: 0.5,
+        };
+        let (watch, mut memory) = (Watch::new(rule).expect("known"), RuleMemory::default());
+        let mut reason = |ts_ms: i64, obi: f64| {
+            let row = FactorRow { obi_1: Some(obi), ..FactorRow::default() };
+            let said = watch.step(&mut memory, &row, &Fused::default(), ts_ms).expect("newer");
+            said.step.reason
+        };
+        let reasons = [(1_000, 0.5), (2_000, -0.5), (3_000, -0.5), (4_000, -0.5)].map(|(t, x)| reason(t, x));
+        assert_eq!(reasons, [Reason::Enter, Reason::Opposite, Reason::Cooldown, Reason::Enter]);
+    }
 }

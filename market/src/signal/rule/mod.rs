@@ -1,12 +1,13 @@
 //! User rules: thresholds per factor, combined into buy and sell.
 //!
 //! ```text
-//!  Rule (as written, defaults filled in) ──for(venue, symbol)──▶ EffectiveRule ──▶ votes ──▶ gate ──▶ signal
+//!  Rule (as written, defaults filled in) ──▶ one EffectiveRule per instrument ──▶ votes ──▶ gate ──▶ signal
 //!     └ overrides: exactly one applies, the one that names the instrument most closely
 //! ```
 
 mod evaluate;
 mod pattern;
+mod set;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ use crate::instrument::{Symbol, Venue};
 
 pub use evaluate::{Evaluation, RuleMemory, UnknownFactor, Watch};
 pub use pattern::{Closeness, Pattern, PatternError};
+pub use set::RuleSet;
 
 /// How the votes of the leaves become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -257,21 +259,26 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The rule in force for an instrument; `None` if it is not for it.
-    pub fn effective(&self, venue: Venue, symbol: &Symbol) -> Option<EffectiveRule> {
-        self.symbols.iter().any(|pattern| pattern.matches(venue, symbol)).then(|| {
-            let closeness = |over: &RuleOverride| {
-                let meant = over.symbols.iter().filter(|pattern| pattern.matches(venue, symbol));
-                meant.map(Pattern::closeness).max()
-            };
-            // Of equals the last one wins, as `max_by_key` has it.
-            let over = self.overrides.iter().filter(|o| closeness(o).is_some()).max_by_key(|o| closeness(o));
-            self.with(over)
-        })
+    /// Which form of the rule is in force for an instrument, as an index into [`Rule::forms`]: that of the
+    /// override which names it most closely, of equals the last one. `None` if the rule is not for it.
+    pub fn form(&self, venue: Venue, symbol: &Symbol) -> Option<usize> {
+        let closeness = |patterns: &[Pattern]| {
+            let meant = patterns.iter().filter(|pattern| pattern.matches(venue, symbol));
+            meant.map(Pattern::closeness).max()
+        };
+        closeness(&self.symbols)?;
+        let overrides = self.overrides.iter().enumerate();
+        let meant = overrides.filter_map(|(i, over)| Some((closeness(&over.symbols)?, i + 1)));
+        Some(meant.max().map_or(0, |(_, form)| form))
     }
 
-    /// The rule with an override, whomever it is for.
-    pub fn with(&self, over: Option<&RuleOverride>) -> EffectiveRule {
+    /// All forms of the rule: without an override, then with each.
+    pub fn forms(&self) -> Vec<EffectiveRule> {
+        let overrides = self.overrides.iter().map(Some);
+        std::iter::once(None).chain(overrides).map(|over| self.with(over)).collect()
+    }
+
+    fn with(&self, over: Option<&RuleOverride>) -> EffectiveRule {
         let settings = over.map_or(self.settings, |o| o.settings.apply(self.settings));
         let patched = |leaf: &Leaf| {
             let patches = over.into_iter().flat_map(|o| &o.leaves).filter(|(name, _)| *name == leaf.name);
@@ -338,5 +345,40 @@ impl EffectiveRule {
             vote_buy,
             vote_sell,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(overrides: &[&[&str]]) -> Rule {
+        let patterns = |texts: &[&str]| texts.iter().map(|text| text.parse().expect(text)).collect();
+        let over = |(i, texts): (usize, &&[&str])| {
+            let cooldown_ms = Some(i as i64 + 1);
+            let settings = SettingsPatch { cooldown_ms, ..SettingsPatch::default() };
+            RuleOverride { symbols: patterns(texts), settings, leaves: Vec::new() }
+        };
+        Rule {
+            id: "r".into(),
+            symbols: patterns(&["BTC*", "ETH*"]),
+            settings: RuleSettings::default(),
+            leaves: Vec::new(),
+            overrides: overrides.iter().enumerate().map(over).collect(),
+        }
+    }
+
+    #[test]
+    fn the_closest_override_applies_alone_and_of_equals_the_last() {
+        let rule = rule(&[&["*"], &["ETHUSDT"], &["ETH*", "BTCUSDT"], &["binance-spot:*"], &["BTCUSDT"]]);
+        let form = |venue, symbol: &str| rule.form(venue, &Symbol::new(symbol));
+        assert_eq!(form(Venue::BinanceUsdm, "ETHUSDT"), Some(2), "exact before a prefix");
+        assert_eq!(form(Venue::BinanceUsdm, "ETHUSDC"), Some(3), "a longer prefix");
+        assert_eq!(form(Venue::BinanceUsdm, "BTCUSDT"), Some(5), "the later of equals");
+        assert_eq!(form(Venue::BinanceSpot, "BTCUSDT"), Some(4), "a named venue before all");
+        assert_eq!(form(Venue::BinanceUsdm, "BTCUSDC"), Some(1));
+        assert_eq!(form(Venue::BinanceUsdm, "SOLUSDT"), None, "the rule is not for it");
+        let cooldowns: Vec<i64> = rule.forms().iter().map(|form| form.cooldown_ms).collect();
+        assert_eq!(cooldowns, [0, 1, 2, 3, 4, 5], "and nothing of the others");
     }
 }

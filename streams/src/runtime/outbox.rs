@@ -105,8 +105,11 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Adds a partition; records name it by the number returned.
+    /// The number by which records name a partition. Two sinks of one topic share its chains.
     pub fn target(&mut self, tp: Tp) -> usize {
+        if let Some(known) = self.targets.iter().position(|target| target.tp == tp) {
+            return known;
+        }
         self.targets.push(Target { tp, count: 0, chain: Chain::default() });
         self.targets.len() - 1
     }

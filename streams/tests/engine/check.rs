@@ -1,0 +1,130 @@
+//! Reads what an application has written and holds it against the oracle.
+
+use std::sync::Arc;
+
+use lobstream_streams::digest::{Chain, StateDigest};
+use lobstream_streams::lmdb::{Env, EnvOptions};
+use lobstream_streams::log::{Answer, Assignment, ConsumerOptions, Log, TopicName, Tp, topic};
+use lobstream_streams::record::{Batch, InRecord, Offset, header};
+use lobstream_streams::runtime::decision::Decision;
+use lobstream_streams::store::checkpoint::Checkpoints;
+use lobstream_streams::time::Ts;
+use lobstream_streams::topology::processor::TaskId;
+
+use crate::feed::{Bed, PARTITIONS};
+use crate::oracle::{self, Row};
+
+/// Everything readable of a partition.
+pub(crate) fn read(log: &Arc<dyn Log>, topic: &TopicName, partition: u32) -> Vec<Row> {
+    let tp = Tp::new(topic, partition);
+    let options = ConsumerOptions { group: None, assignment: Assignment::Manual };
+    let mut consumer = log.consumer(&options).expect("a consumer");
+    consumer.answer(Answer::Start(&[(tp.clone(), Offset(0))])).expect("started");
+    let mut rows = Vec::new();
+    loop {
+        let mut batch = Batch::default();
+        let taken = consumer.take(&tp, 10_000, &mut batch).expect("readable");
+        rows.extend(batch.iter().map(|record| row(&record)));
+        if taken.caught_up {
+            return rows;
+        }
+        consumer.serve(std::time::Duration::from_millis(2)).expect("served");
+    }
+}
+
+fn row(record: &InRecord<'_>) -> Row {
+    let text = |name| String::from_utf8_lossy(record.headers.get(name).unwrap_or_default()).into_owned();
+    let origin = match record.headers.get(header::SRC) {
+        Some(src) => src.to_vec(),
+        None if record.headers.get(header::DLQ_SRC).is_some() => {
+            let place = text(header::DLQ_SRC);
+            let place = place.rsplit('.').next().unwrap_or_default();
+            format!("{place} {} {}", text(header::DLQ_NODE), text(header::DLQ_REASON)).into_bytes()
+        }
+        None => Vec::new(),
+    };
+    Row {
+        offset: record.offset.0,
+        key: record.key.unwrap_or_default().to_vec(),
+        value: record.value.unwrap_or_default().to_vec(),
+        ts: record.ts.0,
+        seq: record.seq,
+        origin,
+    }
+}
+
+/// Every output, every dead letter, every store and every chain is what the oracle says. Returns the number
+/// of outputs.
+pub(crate) fn check(bed: &Bed, log: &Arc<dyn Log>) -> usize {
+    let mut n = 0;
+    for p in 0..PARTITIONS {
+        let inputs = [read(log, &bed.topic("a"), p), read(log, &bed.topic("b"), p)];
+        let expected = oracle::first(p, &inputs[0], &inputs[1]);
+        let out = read(log, &bed.topic("out"), p);
+        same(&out, &expected.out, &format!("out-{p}"));
+        same(&read(log, &topic::dead_letter(&bed.app), p), &expected.dead, &format!("dead letters {p}"));
+        let counted = read(log, &bed.topic("counted"), p);
+        let (rows, counts) = oracle::second(p, &out);
+        same(&counted, &rows, &format!("counted-{p}"));
+        n += out.len() + counted.len();
+
+        let mut state = StateDigest::default();
+        for (key, [a, b, c, d]) in &expected.sums {
+            state.add("sums", key, format!("{a} {b} {c} {d}").as_bytes());
+        }
+        expected.last.iter().for_each(|(key, last)| state.add("last", key, last));
+        checkpoint(bed, log, TaskId { sub: 0, partition: p }, state);
+        let mut state = StateDigest::default();
+        counts.iter().for_each(|(key, n)| state.add("counts", key, &n.to_be_bytes()));
+        checkpoint(bed, log, TaskId { sub: 1, partition: p }, state);
+        decisions(bed, log, p, &out, &counted);
+    }
+    n
+}
+
+fn same(found: &[Row], expected: &[Row], what: &str) {
+    let bare = |row: &Row| Row { offset: 0, ..row.clone() };
+    for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let text = |row: &Row| format!("{:?} {}", row, String::from_utf8_lossy(&row.value));
+        assert!(bare(found) == bare(expected), "{what} row {i}\n{}\n{}", text(found), text(expected));
+    }
+    assert_eq!(found.len(), expected.len(), "{what}");
+}
+
+/// The last checkpoint of a task is the state at the end.
+fn checkpoint(bed: &Bed, log: &Arc<dyn Log>, task: TaskId, state: StateDigest) {
+    let env = log.state().unwrap_or_else(|| {
+        let dir = bed.dir.path().join("state").join(&bed.app).join(task.to_string());
+        Env::open(&dir, &EnvOptions::default()).expect("an environment")
+    });
+    let found = Checkpoints::new(env, &bed.app).load(task).expect("readable");
+    match found {
+        Some(checkpoint) => assert_eq!(checkpoint.expect("understood").digest, state, "state of {task}"),
+        None => assert_eq!(state, StateDigest::default(), "no checkpoint of {task}"),
+    }
+}
+
+/// Epochs have no gap, each begins where the one before ended, and the last chain is that of the outputs.
+fn decisions(bed: &Bed, log: &Arc<dyn Log>, p: u32, out: &[Row], counted: &[Row]) {
+    let rows = read(log, &topic::decisions(&bed.app), p);
+    for (sub, topic, written) in [(0, "out", out), (1, "counted", counted)] {
+        let task = TaskId { sub, partition: p }.to_string();
+        let all: Vec<Decision> = rows
+            .iter()
+            .filter(|row| row.key == task.as_bytes())
+            .map(|row| Decision::decode(&row.value).expect("understood"))
+            .collect();
+        let mut ends: Option<Vec<Offset>> = None;
+        for (decision, epoch) in all.iter().zip(1..) {
+            assert_eq!(decision.epoch, epoch, "{task}");
+            assert!(ends.is_none_or(|ends| ends == decision.from), "{task} epoch {epoch}");
+            ends = Some(decision.position.channels.iter().map(|(_, channel)| channel.next).collect());
+        }
+        let mut chain = Chain::default();
+        written.iter().for_each(|row| chain.push(Some(&row.key), Some(&row.value), Ts(row.ts)));
+        let tp = Tp::new(&bed.topic(topic), p);
+        let last = all.last().and_then(|last| last.position.outputs.iter().find(|output| output.tp == tp));
+        let (count, logged) = last.map_or((0, Chain::default()), |output| (output.count, output.chain));
+        assert_eq!((count, logged), (written.len() as u64, chain), "chain of {tp}");
+    }
+}

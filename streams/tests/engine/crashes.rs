@@ -1,0 +1,161 @@
+//! Crashes: at every numbered edge of the commit protocol, and at moments nobody chose. Whatever falls out,
+//! the outputs are complete, not doubled, and those of a run that nothing disturbed.
+
+use std::time::Duration;
+
+use lobstream_streams::log::topic;
+use lobstream_streams::runtime::commit::Edge;
+use lobstream_streams::runtime::decision::Decision;
+
+use crate::check::{check, read};
+use crate::child::Order;
+use crate::feed::{Bed, PARTITIONS, Random, Workload, append, feed};
+use crate::fixture::{Protocol, app, run, settings};
+
+const WORKLOAD: Workload =
+    Workload { seed: 5, records: 3_000, poison_every: 80, bye: true, start: 1_000_000 };
+
+/// Crashes at each edge, several times each, restarting in between. Every edge must have been met.
+fn crash_at_every_edge(bed: &Bed, order: Order, edges: &[Edge], visits: &[u32]) {
+    let log = bed.open();
+    feed(bed, &log, WORKLOAD);
+    drop(log);
+    let mut rounds = 1;
+    for edge in edges {
+        let mut met = 0;
+        for nth in visits {
+            let order = Order { edge: *edge as u8, nth: *nth, ..order };
+            met += u32::from(!order.run(bed).success());
+            // More input, so that there is always something to crash in.
+            let start = WORKLOAD.start + rounds * 1_000_000;
+            append(bed, &bed.open(), Workload { seed: rounds as u64, start, records: 100, ..WORKLOAD });
+            rounds += 1;
+        }
+        assert!(met > 0, "{edge:?} was never met");
+    }
+    order.run(bed);
+    check(bed, &bed.open());
+}
+
+/// The `src` header is the identity of an output: each once, ascending within its partition.
+fn no_output_is_doubled(bed: &Bed) {
+    let log = bed.open();
+    for p in 0..PARTITIONS {
+        for name in ["out", "counted"] {
+            let mut seen: Vec<Vec<u8>> =
+                read(&log, &bed.topic(name), p).into_iter().map(|row| row.origin).collect();
+            let n = seen.len();
+            seen.sort();
+            seen.dedup();
+            assert_eq!(seen.len(), n, "{name}-{p} holds an output twice");
+        }
+    }
+}
+
+/// Kills a child at random moments until it comes to its end, at most so many times.
+fn kill_at_random(
+    bed: &Bed,
+    order: Order,
+    (kills_min, kills_max): (u32, u32),
+    (least_ms, most_ms): (u64, u64),
+) {
+    feed(bed, &bed.open(), WORKLOAD);
+    let mut random = Random(0x9e37_79b9);
+    let mut kills = 0;
+    while kills < kills_max {
+        let n_threads = 1 + kills % 2;
+        let after = Duration::from_millis(least_ms + random.below(most_ms - least_ms));
+        if !(Order { n_threads, ..order }).kill_after(bed, after) {
+            break;
+        }
+        kills += 1;
+    }
+    Order { pause_us: 0, ..order }.run(bed);
+    assert!(kills >= kills_min, "only {kills} kills met the child at work");
+    let n = check(bed, &bed.open());
+    println!("{kills} kills, {n} outputs");
+}
+
+#[test]
+fn embedded_survives_a_crash_at_every_edge() {
+    let edges: Vec<Edge> = Edge::ALL.into_iter().filter(|edge| *edge != Edge::BeforeCheckpoint).collect();
+    // The log keeps the checkpoint: there is no moment between it and the commit.
+    let edges: Vec<Edge> = edges.into_iter().filter(|edge| *edge != Edge::Checkpointed).collect();
+    crash_at_every_edge(&Bed::embedded(), Order::new(Protocol::B), &edges, &[1, 2, 5]);
+}
+
+#[test]
+fn embedded_is_what_the_oracle_says_after_kills_at_random_moments() {
+    let order = Order { pause_us: 8_000, checkpoint_ms: 60, ..Order::new(Protocol::B) };
+    kill_at_random(&Bed::embedded(), order, (10, 40), (60, 500));
+}
+
+#[test]
+fn kafka_a_survives_a_crash_at_every_edge() {
+    if let Some(bed) = Bed::kafka("kafka_a_survives_a_crash_at_every_edge") {
+        crash_at_every_edge(&bed, Order::new(Protocol::A), &Edge::ALL, &[1, 3]);
+    }
+}
+
+#[test]
+fn kafka_b_survives_a_crash_at_every_edge() {
+    if let Some(bed) = Bed::kafka("kafka_b_survives_a_crash_at_every_edge") {
+        crash_at_every_edge(&bed, Order::new(Protocol::B), &Edge::ALL, &[1, 3]);
+    }
+}
+
+#[test]
+fn kafka_a_is_what_the_oracle_says_after_kills_at_random_moments() {
+    if let Some(bed) = Bed::kafka("kafka_a_is_what_the_oracle_says_after_kills_at_random_moments") {
+        let order = Order { pause_us: 10_000, checkpoint_ms: 60, ..Order::new(Protocol::A) };
+        kill_at_random(&bed, order, (10, 12), (600, 2_500));
+    }
+}
+
+#[test]
+fn kafka_b_is_what_the_oracle_says_after_kills_at_random_moments() {
+    if let Some(bed) = Bed::kafka("kafka_b_is_what_the_oracle_says_after_kills_at_random_moments") {
+        let order = Order { pause_us: 10_000, checkpoint_ms: 60, ..Order::new(Protocol::B) };
+        kill_at_random(&bed, order, (10, 12), (600, 2_500));
+    }
+}
+
+/// An older record in a channel that others have passed is lifted; a recovery must lift it to the same place.
+#[test]
+fn a_recovery_follows_the_lifts_of_the_first_run() {
+    let bed = Bed::embedded();
+    feed(&bed, &bed.open(), Workload { bye: false, ..WORKLOAD });
+    // Only the first run leaves a checkpoint, so the last one processes all epochs of the second again.
+    let order = Order { checkpoint_ms: 3_600_000, ..Order::new(Protocol::B) };
+    order.run(&bed);
+    append(&bed, &bed.open(), Workload { seed: 3, records: 1_000, bye: false, ..WORKLOAD });
+    let crash = Order { edge: Edge::OffsetsSent as u8, nth: 8, ..order };
+    assert!(!crash.run(&bed).success(), "it must crash with epochs behind it");
+    let lifts: usize = (0..PARTITIONS).map(|p| lifts(&bed, p)).sum();
+    assert!(lifts > 0, "nothing was lifted");
+    order.run(&bed);
+    no_output_is_doubled(&bed);
+}
+
+fn lifts(bed: &Bed, p: u32) -> usize {
+    let rows = read(&bed.open(), &topic::decisions(&bed.app), p);
+    let decided = rows.iter().map(|row| Decision::decode(&row.value).expect("understood"));
+    decided.map(|decision| decision.virtual_beacons.len()).sum()
+}
+
+#[test]
+fn a_checkpoint_that_is_lost_is_rebuilt() {
+    for protocol in [Protocol::A, Protocol::B] {
+        let Some(bed) = Bed::kafka("a_checkpoint_that_is_lost_is_rebuilt") else { return };
+        let log = bed.open();
+        feed(&bed, &log, WORKLOAD);
+        let settings = settings(&bed.dir.path().join("state"));
+        let first = run(&app(&bed.app, protocol, &log, &settings)).expect("a run");
+        std::fs::remove_dir_all(&settings.state_dir).expect("removed");
+        let start = WORKLOAD.start + 1_000_000;
+        append(&bed, &log, Workload { start, records: 500, ..WORKLOAD });
+        let again = run(&app(&bed.app, protocol, &log, &settings)).expect("a run");
+        assert!(again.records_out < first.records_out / 2, "what was written is not written again");
+        check(&bed, &log);
+    }
+}

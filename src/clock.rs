@@ -30,6 +30,12 @@ impl Clock {
     }
 }
 
+impl lobstream_streams::runtime::Clock for Clock {
+    fn mono(&self) -> Mono {
+        Clock::mono(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,11 +7,17 @@
 //! venue ─▶ socket ─▶ live ────────────────────────┘
 //! ```
 
+mod backoff;
 pub(crate) mod binance;
+#[cfg(feature = "fake-venue")]
+pub mod fake;
 pub mod instruments;
+pub mod live;
 pub mod merge;
 pub(crate) mod numbers;
 pub mod recorded;
+mod socket;
+pub mod synthetic;
 pub(crate) mod tardis;
 pub mod unit;
 pub mod writer;

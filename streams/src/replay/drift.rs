@@ -50,6 +50,11 @@ impl Drift {
         self.max
     }
 
+    /// The lateness of the newest record.
+    pub fn last(&self) -> Duration {
+        self.last
+    }
+
     /// The greatest lateness.
     pub fn max(&self) -> Duration {
         self.max

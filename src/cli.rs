@@ -1,0 +1,220 @@
+//! What may be typed: raw flags, nothing resolved. `config` makes settings of them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Stream processing that understands order books, and a backtester over what it stored.
+#[derive(Debug, Parser)]
+#[command(name = "lobstream", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole road on a synthetic market, or on recorded files: no server, no download.
+    Demo(Demo),
+    /// Read recorded files into the topics of a log.
+    Replay(Replay),
+    /// Follow a venue into the topics of a log.
+    Live(Live),
+    /// Keep books, compute per-second factors and signals, store them.
+    Run(Run),
+    /// Trade a rule over stored rows and report what it was worth.
+    Backtest(Backtest),
+    /// Write stored rows as CSV or Parquet.
+    Export(Export),
+    /// Print one line per kind of stored row: count and SHA-256.
+    Digest(Digest),
+}
+
+/// `lobstream demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Seed of the synthetic market; the same seed gives the same digest.
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Minutes of market time to generate.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub minutes: u32,
+    /// Recorded files instead of the synthetic market.
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub input: Vec<PathBuf>,
+    /// Where charts, tables and the log go. An earlier demo there is replaced.
+    #[arg(long, default_value = "demo-out", value_name = "DIR")]
+    pub out: PathBuf,
+    /// User thresholds instead of the built-in ones.
+    #[arg(long, env = "LOBSTREAM_RULES", value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+    /// Stream threads; default: one per core.
+    #[arg(long)]
+    pub threads: Option<u32>,
+}
+
+/// Facts about recorded files that usually need not be told.
+#[derive(Debug, Args)]
+pub struct FileFacts {
+    /// Venue of all files; default: told by their content.
+    #[arg(long)]
+    pub venue: Option<String>,
+    /// Symbol of bare snapshots and of files that name none.
+    #[arg(long)]
+    pub symbol: Option<String>,
+    /// Least step of prices; default: inferred from the first 10 000 prices.
+    #[arg(long, value_name = "STEP")]
+    pub tick: Option<String>,
+    /// Least step of quantities; default: inferred likewise.
+    #[arg(long, value_name = "STEP")]
+    pub lot: Option<String>,
+}
+
+/// `lobstream replay`
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Recorded files: raw Binance lines, captures, Tardis CSV; gzip and zstd are opened.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// embedded:DIR or kafka://host:port
+    #[arg(long, env = "LOBSTREAM_LOG", value_name = "URI")]
+    pub log: String,
+    /// max, xN (times real time) or N/s (events per second).
+    #[arg(long, default_value = "max")]
+    pub speed: String,
+    /// Shorten silences longer than this when pacing, such as 5s.
+    #[arg(long, value_name = "DURATION")]
+    pub max_gap: Option<String>,
+    /// Put before every topic name, to keep environments apart on one broker.
+    #[arg(long, env = "LOBSTREAM_TOPIC_PREFIX", default_value = "", value_name = "TEXT")]
+    pub topic_prefix: String,
+    /// How several files become one stream: event, recv (receive time) or none (one after the other).
+    #[arg(long, default_value = "event", value_name = "event|recv|none")]
+    pub merge: String,
+    /// Partitions of the topics; default: as many as they have, 8 if they have to be made.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub partitions: Option<u32>,
+    /// What the files do not tell.
+    #[command(flatten)]
+    pub facts: FileFacts,
+}
+
+/// `lobstream live`
+#[derive(Debug, Args)]
+pub struct Live {
+    /// binance-usdm or binance-spot
+    #[arg(long)]
+    pub venue: String,
+    /// Symbols, separated by commas.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub symbols: Vec<String>,
+    /// embedded:DIR or kafka://host:port
+    #[arg(long, env = "LOBSTREAM_LOG", value_name = "URI")]
+    pub log: String,
+    /// Partitions of the topic; default: as many as it has, 8 if it has to be made.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub partitions: Option<u32>,
+    /// Put before every topic name, to keep environments apart on one broker.
+    #[arg(long, env = "LOBSTREAM_TOPIC_PREFIX", default_value = "", value_name = "TEXT")]
+    pub topic_prefix: String,
+    /// WebSocket address instead of the venue's own.
+    #[arg(long, value_name = "URL")]
+    pub ws_base: Option<String>,
+    /// REST address instead of the venue's own.
+    #[arg(long, value_name = "URL")]
+    pub rest_base: Option<String>,
+}
+
+/// `lobstream run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// embedded:DIR or kafka://host:port
+    #[arg(long, env = "LOBSTREAM_LOG", value_name = "URI")]
+    pub log: String,
+    /// lmdb:DIR, mongodb://host:port[/db] or parquet:DIR; may be repeated.
+    #[arg(long, value_name = "URI")]
+    pub results: Vec<String>,
+    /// Name of the application: its state, offsets and derived topics.
+    #[arg(long, default_value = "lob")]
+    pub app: String,
+    /// Put before every topic name, to keep environments apart on one broker.
+    #[arg(long, env = "LOBSTREAM_TOPIC_PREFIX", default_value = "", value_name = "TEXT")]
+    pub topic_prefix: String,
+    /// Venues to process; default: every market.* topic of the log.
+    #[arg(long, value_delimiter = ',')]
+    pub venues: Vec<String>,
+    /// User thresholds that give buy and sell signals.
+    #[arg(long, env = "LOBSTREAM_RULES", value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+    /// Stop when the input is used up; default: follow it until Ctrl-C.
+    #[arg(long)]
+    pub until_end: bool,
+    /// Stream threads; default: one per core.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub threads: Option<u32>,
+    /// Where state lies when the log is Kafka.
+    #[arg(long, default_value = "state", value_name = "DIR")]
+    pub state: PathBuf,
+    /// Print the topology and stop.
+    #[arg(long)]
+    pub describe: bool,
+}
+
+/// `lobstream backtest`
+#[derive(Debug, Args)]
+pub struct Backtest {
+    /// lmdb:DIR, mongodb://host:port[/db] or parquet:DIR
+    #[arg(long, value_name = "URI")]
+    pub from: String,
+    /// Where the report goes.
+    #[arg(long, default_value = "backtest-out", value_name = "DIR")]
+    pub out: PathBuf,
+    /// bollinger_micro, bollinger or hold
+    #[arg(long, default_value = "bollinger_micro")]
+    pub strategy: String,
+    /// Symbols to trade; default: all stored.
+    #[arg(long, value_delimiter = ',')]
+    pub symbols: Vec<String>,
+    /// Bar step, such as 1s, 5s, 1m.
+    #[arg(long, default_value = "1s")]
+    pub bar: String,
+    /// A parameter of the strategy or of the run, such as k=1.5; may be repeated.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Fail with exit code 9 if the determinism hash is another one.
+    #[arg(long, value_name = "HASH")]
+    pub expect_hash: Option<String>,
+}
+
+/// What `export` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Per-second factor rows.
+    Factors,
+    /// Signals.
+    Signals,
+}
+
+/// `lobstream export`
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Which rows.
+    #[arg(long, value_enum)]
+    pub to: Kind,
+    /// lmdb:DIR, mongodb://host:port[/db] or parquet:DIR
+    #[arg(long, value_name = "URI")]
+    pub from: String,
+    /// FILE.csv or FILE.parquet
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `lobstream digest`
+#[derive(Debug, Args)]
+pub struct Digest {
+    /// lmdb:DIR, mongodb://host:port[/db] or parquet:DIR
+    #[arg(long, value_name = "URI")]
+    pub from: String,
+}

@@ -1,0 +1,174 @@
+//! `lobstream demo`: the whole road in one command, on a synthetic market or on recorded files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use comfy_table::Table;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use lobstream_market::instrument::Venue;
+use lobstream_streams::log::{self, Log};
+use lobstream_streams::replay::Speed;
+use lobstream_streams::runtime::Until;
+
+use super::backtest::{BacktestOptions, backtest, config, summary, write};
+use super::digest::{DigestOptions, KindDigest, digest};
+use super::progress::{Unit, bar, spinner};
+use super::replay::{Pace, Poured, pour, tell_oddities};
+use super::run::{RunOptions, RunReport, cores, run};
+use super::{interrupted, note, say};
+use crate::cli;
+use crate::config::rules;
+use crate::error::Error;
+use crate::feed::Feed;
+use crate::feed::recorded::{RecordedFeed, RecordedOptions};
+use crate::feed::synthetic::{SyntheticFeed, SyntheticOptions};
+use crate::feed::writer::WriterOptions;
+use crate::pipeline::factors::PipelineOptions;
+
+/// Marks a folder as one that a demo may replace.
+const MARKER: &str = ".lobstream-demo";
+/// What a demo leaves in its folder besides the report.
+const LOG: &str = "log";
+const RESULTS: &str = "results";
+/// Thresholds of a demo without `--rules`.
+const RULES: &str = include_str!("../../examples/rules.toml");
+
+pub(super) fn execute(args: &cli::Demo) -> Result<(), Error> {
+    let out = &args.out;
+    fresh_folder(out)?;
+    let stop = interrupted()?;
+    let uri = format!("embedded:{}", out.join(LOG).display());
+    let log = log::open(&uri)?;
+    let (venues, poured) = fill(args, &log, &stop)?;
+    tell_oddities(&poured.report);
+    let ran = process(args, &log, venues, &stop)?;
+    drop(log);
+    let line = spinner("backtest");
+    let results = results_uri(out);
+    let options =
+        BacktestOptions { from: results.clone(), symbols: Vec::new(), step_ms: 1_000, config: config("bollinger_micro", &[])? };
+    let result = backtest(&options);
+    line.set_message("charts");
+    let done = result.and_then(|result| Ok((write(&result, out)?, result)));
+    line.finish_and_clear();
+    let (files, result) = done?;
+    say(road(&poured, &ran, result.trades.len()));
+    say(summary(&result));
+    result.warnings.iter().for_each(|w| note(format!("note: {w}")));
+    say(format!("open {}", out.join("report.html").display()));
+    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "png" || e == "csv")) {
+        say(format!("     {}", file.display()));
+    }
+    digest(&DigestOptions { from: results })?.iter().for_each(|line: &KindDigest| say(line));
+    say(format!("hash {}", result.hash));
+    Ok(())
+}
+
+fn results_uri(out: &Path) -> String {
+    format!("lmdb:{}", out.join(RESULTS).display())
+}
+
+/// An empty folder, or one that an earlier demo left: its files are removed, others are not touched.
+fn fresh_folder(out: &Path) -> Result<(), Error> {
+    let failed = |what| move |e: std::io::Error| Error::file(what, out, e);
+    let marker = out.join(MARKER);
+    let occupied = out.exists() && fs::read_dir(out).map_err(failed("cannot read"))?.next().is_some();
+    if occupied && !marker.exists() {
+        let what = format!("{} is not empty and not of an earlier demo: name another --out", out.display());
+        return Err(Error::Exists { what });
+    }
+    for folder in [LOG, RESULTS] {
+        let path = out.join(folder);
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(failed("cannot clear"))?;
+        }
+    }
+    fs::create_dir_all(out).map_err(failed("cannot make"))?;
+    fs::write(&marker, "made by lobstream demo; replaced by the next one\n").map_err(failed("cannot write in"))
+}
+
+/// Generated or recorded events into the log.
+fn fill(
+    args: &cli::Demo,
+    log: &Arc<dyn Log>,
+    stop: &AtomicBool,
+) -> Result<(Vec<Venue>, Poured), Error> {
+    if args.input.is_empty() {
+        let seconds = u64::from(args.minutes) * 60;
+        let mut feed = SyntheticFeed::new(args.seed, SyntheticOptions { seconds, ..SyntheticOptions::default() });
+        let bar = bar("market", seconds, Unit::Count);
+        let poured = pour_all(&mut feed, log, stop, |feed| bar.set_position(feed.seconds_done()));
+        bar.finish_and_clear();
+        return Ok((vec![SyntheticFeed::VENUE], poured?));
+    }
+    let mut feed = RecordedFeed::open(&RecordedOptions { inputs: args.input.clone(), ..Default::default() })?;
+    let bar = bar("replay", feed.progress().1, Unit::Bytes);
+    let poured = pour_all(&mut feed, log, stop, |feed| bar.set_position(feed.progress().0));
+    bar.finish_and_clear();
+    let mut venues: Vec<Venue> = feed.instruments().map(|known| known.instrument.venue).collect();
+    venues.sort();
+    venues.dedup();
+    Ok((venues, poured?))
+}
+
+fn pour_all<F: Feed>(
+    feed: &mut F,
+    log: &Arc<dyn Log>,
+    stop: &AtomicBool,
+    show: impl Fn(&F),
+) -> Result<Poured, Error> {
+    let pace = Pace { speed: Speed::Max, gap_max: None };
+    pour(feed, log, WriterOptions::default(), &pace, stop, |feed, _| show(feed))
+}
+
+fn process(
+    args: &cli::Demo,
+    log: &Arc<dyn Log>,
+    venues: Vec<Venue>,
+    stop: &AtomicBool,
+) -> Result<RunReport, Error> {
+    let rules = match &args.rules {
+        Some(file) => rules::load(Some(file))?,
+        None => rules::parse("built-in rules", RULES)?,
+    };
+    let options = RunOptions {
+        pipeline: PipelineOptions {
+            app: "demo".to_owned(),
+            topic_prefix: String::new(),
+            venues,
+            rules: Arc::new(rules),
+            disorder: WriterOptions::default().disorder,
+        },
+        results: vec![results_uri(&args.out)],
+        until: Until::End,
+        threads: args.threads.unwrap_or_else(cores),
+        state_dir: PathBuf::new(),
+    };
+    let line = spinner("run");
+    let ran = run(&options, log, stop, |progress| {
+        let p = progress.snapshot();
+        line.set_message(format!("{} records in, {} out", p.records_in, p.records_out));
+    });
+    line.finish_and_clear();
+    ran
+}
+
+/// What went through every stretch of the road.
+fn road(poured: &Poured, ran: &RunReport, trades: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["step", "what", "count"]);
+    let seconds = |d: Duration| format!("{:.1} s", d.as_secs_f64());
+    table.add_row(["log", "events written", &poured.written.events.to_string()]);
+    table.add_row(["", "beacons written", &poured.written.beacons.to_string()]);
+    table.add_row(["", "took", &seconds(poured.took)]);
+    table.add_row(["run", "records read", &ran.records.to_string()]);
+    table.add_row(["", "rows and signals written", &ran.outputs.to_string()]);
+    for (name, rows) in &ran.stored {
+        table.add_row(["store", name, &rows.to_string()]);
+    }
+    table.add_row(["backtest", "trades", &trades.to_string()]);
+    table
+}

@@ -1,0 +1,203 @@
+//! `lobstream run`: the processor. Topics in, books and factors and signals, topics out, and from those
+//! into the stores of results.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use lobstream_market::instrument::Venue;
+use lobstream_streams::error::LogError;
+use lobstream_streams::log::{self, Log, TopicName, TopicSpec};
+use lobstream_streams::runtime::metrics::Progress;
+use lobstream_streams::runtime::{App, Until};
+use lobstream_streams::settings::Settings;
+
+use super::progress::spinner;
+use super::{interrupted, note, say};
+use crate::cli;
+use crate::clock::Clock;
+use crate::codec::topic_name;
+use crate::config::{flags, rules};
+use crate::error::Error;
+use crate::feed::writer::{PARTITIONS, WriterOptions};
+use crate::pipeline::factors::{PipelineOptions, topology};
+use crate::sink::results::Results;
+use crate::sink::runner::{SinkRunner, SinkThread};
+
+/// How often the work is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What to run, resolved.
+pub(super) struct RunOptions {
+    pub(super) pipeline: PipelineOptions,
+    /// Addresses of the stores.
+    pub(super) results: Vec<String>,
+    pub(super) until: Until,
+    pub(super) threads: u32,
+    pub(super) state_dir: PathBuf,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct RunReport {
+    pub(super) records: u64,
+    pub(super) outputs: u64,
+    pub(super) poisoned: u64,
+    /// Rows stored, by address.
+    pub(super) stored: Vec<(String, u64)>,
+}
+
+pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
+    let log = log::open(&args.log)?;
+    let venues = match args.venues.is_empty() {
+        true => venues_of(&*log, &args.topic_prefix, &args.log)?,
+        false => args.venues.iter().map(|v| flags::venue("--venues", v)).collect::<Result<_, _>>()?,
+    };
+    let options = RunOptions {
+        pipeline: PipelineOptions {
+            app: args.app.clone(),
+            topic_prefix: args.topic_prefix.clone(),
+            venues,
+            rules: Arc::new(rules::load(args.rules.as_deref())?),
+            disorder: WriterOptions::default().disorder,
+        },
+        results: args.results.clone(),
+        until: if args.until_end { Until::End } else { Until::Shutdown },
+        threads: args.threads.unwrap_or_else(cores),
+        state_dir: args.state.clone(),
+    };
+    if args.describe {
+        say(topology(&options.pipeline)?.describe());
+        return Ok(());
+    }
+    let stop = interrupted()?;
+    let line = spinner("run");
+    let done = run(&options, &log, &stop, |progress| line.set_message(seen(progress)));
+    line.finish_and_clear();
+    let done = done?;
+    say(format!("{} records in, {} records out", done.records, done.outputs));
+    for (name, rows) in &done.stored {
+        say(format!("{rows} rows stored in {name}"));
+    }
+    if done.poisoned > 0 {
+        let app = &args.app;
+        note(format!("{} records could not be used: they lie in topic {app}-dead-letter", done.poisoned));
+    }
+    Ok(())
+}
+
+fn seen(progress: &Progress) -> String {
+    let p = progress.snapshot();
+    format!("{} records in, {} out, {} commits", p.records_in, p.records_out, p.commits)
+}
+
+/// One stream thread per core.
+pub(super) fn cores() -> u32 {
+    thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+}
+
+/// Venues whose market topics the log has.
+fn venues_of(log: &dyn Log, prefix: &str, uri: &str) -> Result<Vec<Venue>, Error> {
+    let market = format!("{prefix}market.");
+    let named = |t: &TopicName| t.as_str().strip_prefix(&market).and_then(|v| Venue::from_str(v).ok());
+    let venues: Vec<Venue> = log.topics()?.iter().filter_map(named).collect();
+    if venues.is_empty() {
+        let what = format!("no topic {market}<venue> in {uri}: fill one with lobstream replay or live first");
+        return Err(Error::Missing { what });
+    }
+    Ok(venues)
+}
+
+/// Runs until the end, or until told to stop; `show` is called now and then.
+pub(super) fn run(
+    options: &RunOptions,
+    log: &Arc<dyn Log>,
+    stop: &AtomicBool,
+    show: impl Fn(&Progress),
+) -> Result<RunReport, Error> {
+    let topology = topology(&options.pipeline)?;
+    let topics = outputs(options, &**log)?;
+    let clock = Clock::start();
+    let sinks = open_sinks(options, log, &topics, clock)?;
+    let mut settings = Settings::default();
+    settings.n_threads = options.threads;
+    settings.state_dir.clone_from(&options.state_dir);
+    let app = App::new(topology, Arc::clone(log), settings, Arc::new(clock));
+    let progress = Progress::default();
+    let halt = AtomicBool::new(false);
+    let ended = thread::scope(|scope| {
+        let running = scope.spawn(|| app.run(options.until, &halt, &progress));
+        while !running.is_finished() {
+            // A store that fails stops the work: its rows would only pile up.
+            let failed = sinks.iter().any(SinkThread::has_ended);
+            halt.store(failed || stop.load(Ordering::Relaxed), Ordering::Relaxed);
+            show(&progress);
+            thread::sleep(LOOK);
+        }
+        running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    let stored = finish(sinks);
+    ended?;
+    let p = progress.snapshot();
+    Ok(RunReport { records: p.records_in, outputs: p.records_out, poisoned: p.poisoned, stored: stored? })
+}
+
+/// The output topics, made if they are missing, so that the stores can follow them from the start.
+fn outputs(options: &RunOptions, log: &dyn Log) -> Result<Vec<TopicName>, Error> {
+    let pipeline = &options.pipeline;
+    let mut topics = Vec::new();
+    for &venue in &pipeline.venues {
+        let input = topic_name(&pipeline.topic_prefix, "market", venue);
+        let partitions = input_partitions(log, &input, options.until)?;
+        for kind in ["factors", "signals"] {
+            let name = topic_name(&pipeline.topic_prefix, kind, venue);
+            log.ensure_topic(&TopicSpec { name: name.clone(), partitions, retention: None, compact: false })?;
+            topics.push(name);
+        }
+    }
+    Ok(topics)
+}
+
+/// A run that follows may begin before its input: then it makes the topic.
+fn input_partitions(log: &dyn Log, input: &TopicName, until: Until) -> Result<u32, Error> {
+    match (log.partitions(input), until) {
+        (Err(LogError::UnknownTopic { .. }), Until::Shutdown) => {
+            let spec =
+                TopicSpec { name: input.clone(), partitions: PARTITIONS, retention: None, compact: false };
+            log.ensure_topic(&spec)?;
+            Ok(PARTITIONS)
+        }
+        (Err(LogError::UnknownTopic { topic }), Until::End) => {
+            let what = format!("topic {topic} does not exist: fill it with lobstream replay or live first");
+            Err(Error::Missing { what })
+        }
+        (answer, Until::Shutdown | Until::End) => Ok(answer?),
+    }
+}
+
+fn open_sinks(
+    options: &RunOptions,
+    log: &Arc<dyn Log>,
+    topics: &[TopicName],
+    clock: Clock,
+) -> Result<Vec<SinkThread>, Error> {
+    // All of them are opened before any is started: a wrong address stops the run before it begins.
+    let open = |uri: &String| SinkRunner::open(Arc::clone(log), Results::open_sink(uri)?, topics, clock);
+    let runners = options.results.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    runners.into_iter().map(SinkRunner::spawn).collect()
+}
+
+/// Lets every store come to the end of its topics; the first failure counts, but all are waited for.
+fn finish(sinks: Vec<SinkThread>) -> Result<Vec<(String, u64)>, Error> {
+    let done: Vec<_> = sinks
+        .into_iter()
+        .map(|sink| {
+            let name = sink.name().to_owned();
+            sink.finish().map(|rows| (name, rows))
+        })
+        .collect();
+    done.into_iter().collect()
+}

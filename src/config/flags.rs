@@ -1,0 +1,122 @@
+//! Values of flags: durations, venues, merge orders, `name=value` pairs.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use lobstream_market::instrument::{Symbol, Venue};
+use lobstream_market::price::Step;
+use lobstream_streams::replay::Speed;
+
+use crate::error::Error;
+use crate::feed::merge::MergeBy;
+
+/// A duration such as `250ms`, `5s`, `1m`, `2h`.
+///
+/// # Errors
+/// Names the flag.
+pub fn duration(flag: &str, text: &str) -> Result<Duration, Error> {
+    let bad = || Error::usage(format!("{flag} {text:?} is no duration: write 250ms, 5s, 1m or 2h"));
+    let digits = text.chars().take_while(char::is_ascii_digit).count();
+    let n: u64 = text[..digits].parse().map_err(|_| bad())?;
+    let ms = match &text[digits..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(bad()),
+    };
+    n.checked_mul(ms).map(Duration::from_millis).ok_or_else(bad)
+}
+
+/// A replay speed.
+///
+/// # Errors
+/// Names the flag.
+pub fn speed(text: &str) -> Result<Speed, Error> {
+    Speed::from_str(text).map_err(|e| Error::usage(format!("--speed {e}")))
+}
+
+/// How files are merged.
+///
+/// # Errors
+/// Names the flag.
+pub fn merge(text: &str) -> Result<MergeBy, Error> {
+    match text {
+        "event" => Ok(MergeBy::Event),
+        "recv" => Ok(MergeBy::Recv),
+        "none" => Ok(MergeBy::None),
+        _ => Err(Error::usage(format!("--merge {text:?} is not known: write event, recv or none"))),
+    }
+}
+
+/// A venue.
+///
+/// # Errors
+/// Names the flag and the venues there are.
+pub fn venue(flag: &str, text: &str) -> Result<Venue, Error> {
+    Venue::from_str(text).map_err(|e| Error::usage(format!("{flag}: {e}")))
+}
+
+/// A step of price or quantity.
+///
+/// # Errors
+/// Names the flag.
+pub fn step(flag: &str, text: &str) -> Result<Step, Error> {
+    Step::parse(text).map_err(|e| Error::usage(format!("{flag}: {e}; write a positive decimal such as 0.01")))
+}
+
+/// Symbols in upper case, none of them empty.
+///
+/// # Errors
+/// Names the flag.
+pub fn symbols(flag: &str, texts: &[String]) -> Result<Vec<Symbol>, Error> {
+    let symbol = |text: &String| match text.trim() {
+        "" => Err(Error::usage(format!("{flag} holds an empty symbol"))),
+        text => Ok(Symbol::new(text)),
+    };
+    texts.iter().map(symbol).collect()
+}
+
+/// `name=value` pairs.
+///
+/// # Errors
+/// Names the flag and the pair.
+pub fn pairs<'a>(flag: &str, texts: &'a [String]) -> Result<Vec<(&'a str, &'a str)>, Error> {
+    let pair = |text: &'a String| {
+        let parts = text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty());
+        parts.ok_or_else(|| Error::usage(format!("{flag} {text:?} is not NAME=VALUE")))
+    };
+    texts.iter().map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(duration("--max-gap", "250ms").expect("ms"), Duration::from_millis(250));
+        assert_eq!(duration("--max-gap", "2m").expect("m"), Duration::from_secs(120));
+        for bad in ["", "5", "s", "1.5s", "-1s", "5 s", "99999999999999999999h", "18446744073709551615h"] {
+            let error = duration("--max-gap", bad).expect_err(bad).to_string();
+            assert!(error.contains("--max-gap"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pair_needs_both_halves() {
+        let good = ["k=1.5".to_owned(), "a=b=c".to_owned()];
+        assert_eq!(pairs("--set", &good).expect("pairs"), [("k", "1.5"), ("a", "b=c")]);
+        for bad in ["k", "k=", "=1"] {
+            assert!(pairs("--set", &[bad.to_owned()]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn unknown_words_are_refused_with_those_that_are_known() {
+        let error = venue("--venue", "binance").expect_err("unknown").to_string();
+        assert!(error.contains("--venue") && error.contains("binance-usdm"), "{error}");
+        assert!(merge("fast").is_err() && speed("fast").is_err() && step("--tick", "0").is_err());
+        assert!(symbols("--symbols", &["BTCUSDT".into(), " ".into()]).is_err());
+    }
+}

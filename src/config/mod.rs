@@ -1,0 +1,4 @@
+//! From raw flags and files to settings; every bad value is refused here, by name.
+
+pub mod flags;
+pub mod rules;

@@ -1,0 +1,66 @@
+//! The picture: everything of a symbol comes in, its book is kept, rows and signals go out.
+//!
+//! ```text
+//! market.<venue> ─▶ factors ──▶ factors.<venue>
+//!                   (book, factor state)  └─▶ signals ──▶ signals.<venue>
+//!                                             (gates, votes)
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lobstream_market::instrument::Venue;
+use lobstream_market::signal::rule::RuleSet;
+use lobstream_streams::store::hot::Hot;
+use lobstream_streams::topology::{Builder, Sink, Source, Topology};
+
+use super::nodes::{FactorNode, MarketCodec, Message, RowCodec, SignalCodec, SignalNode};
+use super::signals::SignalState;
+use super::symbol::SymbolState;
+use crate::codec::topic_name;
+use crate::error::Error;
+
+/// What the topology is made of.
+#[derive(Clone, Debug)]
+pub struct PipelineOptions {
+    /// Name of the application: its state, offsets and derived topics.
+    pub app: String,
+    /// Put before every topic name.
+    pub topic_prefix: String,
+    /// Venues whose `market` topics are read.
+    pub venues: Vec<Venue>,
+    /// User thresholds.
+    pub rules: Arc<RuleSet>,
+    /// How much later than the quickest record one may come. A silent symbol's row waits so long.
+    pub disorder: Duration,
+}
+
+/// The topology of these options, validated.
+///
+/// # Errors
+/// A name that the engine does not take.
+pub fn topology(options: &PipelineOptions) -> Result<Topology<Message>, Error> {
+    let mut t = Builder::<Message>::new(&options.app);
+    for &venue in &options.venues {
+        let named = |kind: &str| format!("{kind}.{venue}");
+        let from = |kind: &str| topic_name(&options.topic_prefix, kind, venue);
+
+        let market = Source::topic(from("market").as_str(), Arc::new(MarketCodec)).rank(0);
+        let market = t.source(&named("market"), market);
+
+        let (symbols, disorder) = (t.store(Hot::<SymbolState>::new(&named("books"))), options.disorder);
+        let factors =
+            t.processor(&named("factors"), [market], [symbols], move || FactorNode { symbols, disorder });
+        t.sink(&named("rows-out"), [factors], Sink::topic(from("factors").as_str(), Arc::new(RowCodec)));
+
+        let (gates, rules) = (t.store(Hot::<SignalState>::new(&named("gates"))), Arc::clone(&options.rules));
+        let signals = t.processor(&named("signals"), [factors], [gates], move || SignalNode {
+            gates,
+            rules: Arc::clone(&rules),
+            venue,
+        });
+        let out = Sink::topic(from("signals").as_str(), Arc::new(SignalCodec));
+        t.sink(&named("signals-out"), [signals], out);
+    }
+    t.build().map_err(|e| Error::usage(e.to_string()))
+}

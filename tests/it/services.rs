@@ -1,0 +1,90 @@
+//! The same road on a real Kafka and a real MongoDB: the same rows as the embedded run, bit for bit.
+
+use std::time::Duration;
+
+use crate::recovery::killed_at_random;
+use crate::support::{Folder, kafka, lobstream, mongo, recording, root, unique};
+
+const FILES: [&str; 2] =
+    ["crypto/binance/usdm_btcusdt_20240718.gz", "crypto/binance/spot_btcusdt_20240808.gz"];
+
+/// Topic names are shared on a broker, so every test gets its own by a prefix.
+struct Servers {
+    log: String,
+    mongo: String,
+    app: String,
+    prefix: String,
+}
+
+fn servers(test: &str) -> Option<Servers> {
+    let (kafka, mongo) = (kafka(test)?, mongo(test)?);
+    let name = unique("it");
+    let (host, options) = mongo.split_once("/?").unwrap_or((mongo.trim_end_matches('/'), ""));
+    Some(Servers {
+        log: format!("kafka://{kafka}"),
+        mongo: format!("{host}/{name}?{options}"),
+        app: name.clone(),
+        prefix: format!("{name}."),
+    })
+}
+
+fn files(test: &str) -> Option<Vec<String>> {
+    FILES.iter().map(|f| recording(test, f)).collect()
+}
+
+/// Digest of the embedded run over the same files, and a backtest of its rows.
+fn embedded(folder: &Folder, files: &[String], rules: &str) -> (String, String) {
+    let (log, results) = (folder.uri("embedded", "log"), folder.uri("lmdb", "results"));
+    lobstream(&["replay", &files[0], &files[1], "--log", &log]).ok();
+    lobstream(&["run", "--log", &log, "--results", &results, "--rules", rules, "--until-end"]).ok();
+    let report = lobstream(&["backtest", "--from", &results, "--out", &folder.path("bt-lmdb")]).ok();
+    (lobstream(&["digest", "--from", &results]).ok(), hash(&report))
+}
+
+/// The determinism hash in a backtest's summary.
+fn hash(report: &str) -> String {
+    let line = report.lines().find(|l| l.contains("hash")).unwrap_or_else(|| panic!("no hash in\n{report}"));
+    line.split_whitespace().last().expect("hash").to_owned()
+}
+
+#[test]
+fn kafka_and_mongodb_give_the_rows_of_the_embedded_run() {
+    let test = "kafka_and_mongodb_give_the_rows_of_the_embedded_run";
+    let (Some(s), Some(files)) = (servers(test), files(test)) else { return };
+    let folder = Folder::new();
+    let rules = root().join("examples/rules.toml").to_string_lossy().into_owned();
+    let (want, want_hash) = embedded(&folder, &files, &rules);
+    for threads in ["1", "2"] {
+        let app = format!("{}-{threads}", s.app);
+        let prefix = format!("{app}.");
+        lobstream(&["replay", &files[0], &files[1], "--log", &s.log, "--topic-prefix", &prefix]).ok();
+        let (lmdb, state) = (folder.uri("lmdb", &app), folder.path("state"));
+        let run = [
+            "run", "--log", &s.log, "--topic-prefix", &prefix, "--app", &app, "--results", &s.mongo,
+            "--results", &lmdb, "--rules", &rules, "--threads", threads, "--state", &state, "--until-end",
+        ];
+        lobstream(&run).ok();
+        assert_eq!(lobstream(&["digest", "--from", &lmdb]).ok(), want, "{threads} threads, Kafka to LMDB");
+        assert_eq!(lobstream(&["digest", "--from", &s.mongo]).ok(), want, "{threads} threads, MongoDB");
+    }
+    let report = lobstream(&["backtest", "--from", &s.mongo, "--out", &folder.path("bt-mongo")]).ok();
+    assert_eq!(hash(&report), want_hash, "the same trades from MongoDB");
+}
+
+#[test]
+fn run_killed_ten_times_on_kafka_and_mongodb_stores_what_an_undisturbed_run_stores() {
+    let test = "run_killed_ten_times_on_kafka_and_mongodb_stores_what_an_undisturbed_run_stores";
+    let (Some(s), Some(files)) = (servers(test), files(test)) else { return };
+    let folder = Folder::new();
+    let rules = root().join("examples/rules.toml").to_string_lossy().into_owned();
+    let (want, _) = embedded(&folder, &files, &rules);
+    let state = folder.path("state");
+    lobstream(&["replay", &files[0], &files[1], "--log", &s.log, "--topic-prefix", &s.prefix]).ok();
+    let run = [
+        "run", "--log", &s.log, "--app", &s.app, "--results", &s.mongo, "--rules", &rules, "--state", &state,
+        "--topic-prefix", &s.prefix, "--until-end",
+    ];
+    let kills = killed_at_random(test, &run, Duration::from_millis(2500));
+    assert!(kills >= 3, "only {kills} kills met a running process: the input is too short for this machine");
+    assert_eq!(lobstream(&["digest", "--from", &s.mongo]).ok(), want);
+}

@@ -29,11 +29,13 @@ pub mod error;
 pub mod metrics;
 pub mod model;
 pub mod portfolio;
+pub mod report;
 pub mod run;
 pub mod strategy;
 
 pub use dataset::{Dataset, DatasetOptions, Series};
 pub use engine::{Fill, Trade};
 pub use error::Error;
+pub use report::ReportOptions;
 pub use run::{Accounting, RunConfig, RunResult, run};
 pub use strategy::StrategyConfig;

@@ -11,7 +11,7 @@ use crate::engine::{
     Counts, EquityPoint, Fill, HashTrade, Outcome, Rejection, Rules, Trade, drive, run_hash,
 };
 use crate::error::Error;
-use crate::metrics::{MetricSettings, Metrics, measure};
+use crate::metrics::{Metrics, measure};
 use crate::model::fee::Fees;
 use crate::model::slippage::Slippage;
 use crate::portfolio::{Account, CashAccount, UnitAccount};
@@ -48,8 +48,8 @@ pub struct RunConfig {
     pub fees: Option<Fees>,
     /// Slippage. Default 1 basis point.
     pub slippage: Slippage,
-    /// How returns are cut. Default by day.
-    pub metrics: MetricSettings,
+    /// Days a year, for annualised ratios. Default 365.
+    pub ppy: f64,
 }
 
 impl Default for RunConfig {
@@ -63,7 +63,7 @@ impl Default for RunConfig {
             accounting: Accounting::Cash,
             fees: None,
             slippage: Slippage::Bp(1.0),
-            metrics: MetricSettings::default(),
+            ppy: 365.0,
         }
     }
 }
@@ -103,10 +103,9 @@ impl RunConfig {
         if let Some(fraction) = self.fraction.filter(|x| !(*x > 0.0 && *x <= 1.0)) {
             return bad("fraction", fraction, "a share above 0 and at most 1");
         }
-        if !(self.metrics.ppy > 0.0 && self.metrics.ppy <= 366.0) {
-            return bad("ppy", self.metrics.ppy, "periods a year above 0 and at most 366");
+        if !(self.ppy > 0.0 && self.ppy <= 366.0) {
+            return bad("ppy", self.ppy, "days a year above 0 and at most 366");
         }
-        crate::dataset::check_step(self.metrics.step_ms)?;
         if self.accounting == Accounting::Unit && series.len() != 1 {
             return bad("accounting = unit with symbols", series.len() as f64, "one symbol");
         }
@@ -177,7 +176,7 @@ pub fn run(data: &Dataset, config: &RunConfig) -> Result<RunResult, Error> {
         config: config.clone(),
         series: series.to_vec(),
         step_ms: data.step_ms(),
-        metrics: measure(&outcome, config.cash, &config.metrics),
+        metrics: measure(&outcome, config.cash, config.ppy),
         hash: hash(&outcome, series),
         warnings: warnings(series, config),
         trades: outcome.trades,

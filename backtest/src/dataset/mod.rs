@@ -68,7 +68,7 @@ impl Dataset {
     }
 }
 
-pub(crate) fn check_step(step_ms: i64) -> Result<(), Error> {
+fn check_step(step_ms: i64) -> Result<(), Error> {
     if step_ms > 0 && step_ms % 1_000 == 0 && 86_400_000 % step_ms == 0 {
         return Ok(());
     }

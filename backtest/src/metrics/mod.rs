@@ -8,4 +8,5 @@ pub mod trades;
 
 mod table;
 
-pub use table::{Metric, MetricSettings, Metrics, Unit, measure};
+pub(crate) use table::step_text;
+pub use table::{Metric, Metrics, Unit, measure};

@@ -5,24 +5,11 @@ use serde::Serialize;
 use crate::engine::{Outcome, Trade};
 use crate::metrics::{drawdown, returns, sharpe, sortino, trades};
 
-/// One day.
+const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
 
-/// How returns are cut.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct MetricSettings {
-    /// Calendar step of the returns, ms: whole seconds that divide a day. Default one day.
-    /// Only daily returns are annualised.
-    pub step_ms: i64,
-    /// Periods a year for annualised ratios. Default 365.
-    pub ppy: f64,
-}
-
-impl Default for MetricSettings {
-    fn default() -> Self {
-        MetricSettings { step_ms: DAY_MS, ppy: 365.0 }
-    }
-}
+/// Less than this is not stretched to a year.
+const ANNUALISED_MIN_MS: i64 = 2 * DAY_MS;
 
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -83,74 +70,94 @@ impl Metrics {
     }
 }
 
-/// Measures a run that began with `start`.
-pub fn measure(outcome: &Outcome, start: f64, settings: &MetricSettings) -> Metrics {
+/// Measures a run that began with `start`; a year has `ppy` days.
+///
+/// Ratios are of daily returns, annualised. A run shorter than two days has none: its ratios per step are of
+/// returns per minute.
+pub fn measure(outcome: &Outcome, start: f64, ppy: f64) -> Metrics {
     let mut metrics = Metrics::default();
-    equity_metrics(&mut metrics, outcome, start, settings);
-    ratio_metrics(&mut metrics, outcome, start, settings);
+    let sample = Sample::of(outcome, start, ppy);
+    equity_metrics(&mut metrics, outcome, start);
+    annual_metrics(&mut metrics, &sample);
+    step_metrics(&mut metrics, &sample);
     trade_metrics(&mut metrics, outcome);
     cost_metrics(&mut metrics, outcome, start);
     metrics
 }
 
-fn equity_metrics(m: &mut Metrics, outcome: &Outcome, start: f64, settings: &MetricSettings) {
+/// Returns per step, and whether they may be annualised.
+struct Sample {
+    curve: Vec<f64>,
+    returns: Vec<f64>,
+    step_ms: i64,
+    is_annual: bool,
+    ppy: f64,
+    depth: f64,
+}
+
+impl Sample {
+    fn of(outcome: &Outcome, start: f64, ppy: f64) -> Sample {
+        let equity = &outcome.equity;
+        let span_ms = equity.first().zip(equity.last()).map_or(0, |(a, b)| b.ts_ms - a.ts_ms);
+        let is_annual = span_ms >= ANNUALISED_MIN_MS;
+        let step_ms = if is_annual { DAY_MS } else { MINUTE_MS };
+        let curve = returns::resample(start, equity, step_ms);
+        let depth = drawdown::deepest(start, equity).map_or(0.0, |worst| worst.depth);
+        Sample { returns: returns::returns(&curve), curve, step_ms, is_annual, ppy, depth }
+    }
+
+    /// A value per year; `None` if the run is too short for one.
+    fn annual(&self, value: impl FnOnce(&Sample) -> Option<f64>) -> Option<f64> {
+        if self.is_annual { value(self) } else { None }
+    }
+
+    fn note(&self, other: &'static str) -> &'static str {
+        if self.is_annual { other } else { "needs_2_days" }
+    }
+}
+
+fn equity_metrics(m: &mut Metrics, outcome: &Outcome, start: f64) {
     let end = outcome.equity.last().map_or(start, |point| point.equity);
-    m.add(
-        ("final_equity", "Final equity", Unit::Money),
-        Some(end),
-        "cash and holdings at the last close",
-        "",
-    );
-    m.add(("total_return", "Total return", Unit::Fraction), Some(end / start - 1.0), "final / start − 1", "");
+    let convention = "cash and holdings at the last close";
+    m.add(("final_equity", "Final equity", Unit::Money), Some(end), convention, "");
+    let total = Some(end / start - 1.0);
+    m.add(("total_return", "Total return", Unit::Fraction), total, "final / start − 1", "");
     let worst = drawdown::deepest(start, &outcome.equity);
     let convention = "deepest fall from a peak, bar closes, start capital included";
-    let depth = worst.map_or(0.0, |worst| worst.depth);
-    m.add(("max_drawdown", "Max drawdown", Unit::Fraction), Some(depth), convention, "");
+    let depth = Some(worst.map_or(0.0, |worst| worst.depth));
+    m.add(("max_drawdown", "Max drawdown", Unit::Fraction), depth, convention, "");
     let recovery = worst.and_then(|w| Some((w.recovery_ms? - w.peak_ms) as f64));
     let note = if worst.is_some() { "not_recovered" } else { "no_drawdown" };
     m.add(("drawdown_ms", "Drawdown, peak to recovery", Unit::Ms), recovery, "of the deepest fall", note);
-    let curve = returns::resample(start, &outcome.equity, DAY_MS);
-    let cagr = daily(settings).then(|| returns::cagr(&curve, settings.ppy)).flatten();
-    let cagr = cagr.filter(|_| curve.len() > 2);
-    m.add(
-        ("cagr", "CAGR", Unit::Fraction),
-        cagr,
-        format!("daily, {} days a year", settings.ppy),
-        "needs_2_days",
-    );
-    let calmar = cagr.filter(|_| depth < 0.0).map(|cagr| cagr / -depth);
-    let note = if depth < 0.0 { "needs_2_days" } else { "no_drawdown" };
+}
+
+fn annual_metrics(m: &mut Metrics, sample: &Sample) {
+    let ppy = sample.ppy;
+    let cagr = sample.annual(|s| returns::cagr(&s.curve, ppy));
+    let convention = format!("daily, {ppy} days a year");
+    m.add(("cagr", "CAGR", Unit::Fraction), cagr, convention, sample.note("nothing_left"));
+    let calmar = cagr.filter(|_| sample.depth < 0.0).map(|cagr| cagr / -sample.depth);
+    let note = sample.note("no_drawdown");
     m.add(("calmar", "Calmar", Unit::Ratio), calmar, "CAGR / −max drawdown", note);
-}
-
-fn daily(settings: &MetricSettings) -> bool {
-    settings.step_ms == DAY_MS
-}
-
-fn ratio_metrics(m: &mut Metrics, outcome: &Outcome, start: f64, settings: &MetricSettings) {
-    let r = returns::returns(&returns::resample(start, &outcome.equity, settings.step_ms));
-    let step = step_text(settings.step_ms);
-    let annual = |value: Option<f64>| value.filter(|_| daily(settings));
-    let ppy = settings.ppy;
-    let note = if daily(settings) { "needs_2_days" } else { "only_daily_returns_are_annualised" };
     let convention = format!("daily, ddof 1, √{ppy}, rf 0");
-    m.add(("sharpe", "Sharpe", Unit::Ratio), annual(sharpe::sharpe(&r, ppy)), convention.clone(), note);
-    let enough = annual(sortino::sortino(&r, ppy)).filter(|_| r.len() > 1);
-    let no_loss = if daily(settings) && r.len() > 1 { "no_downside" } else { note };
-    m.add(("sortino", "Sortino", Unit::Ratio), enough, format!("daily, Σ/n, √{ppy}, mar 0"), no_loss);
-    m.add(
-        ("volatility", "Volatility", Unit::Fraction),
-        annual(sharpe::volatility(&r, ppy)),
-        convention,
-        note,
-    );
-    let per_period = sharpe::per_period(&r);
+    let sharpe = sample.annual(|s| sharpe::sharpe(&s.returns, ppy));
+    m.add(("sharpe", "Sharpe", Unit::Ratio), sharpe, convention.clone(), sample.note("no_spread"));
+    let sortino = sample.annual(|s| sortino::sortino(&s.returns, ppy));
+    let downside = format!("daily, Σ min(r, 0)²/n, √{ppy}, mar 0");
+    m.add(("sortino", "Sortino", Unit::Ratio), sortino, downside, sample.note("no_downside"));
+    let volatility = sample.annual(|s| sharpe::volatility(&s.returns, ppy));
+    let convention = format!("daily, ddof 1, √{ppy}");
+    m.add(("volatility", "Volatility", Unit::Fraction), volatility, convention, sample.note("no_spread"));
+}
+
+fn step_metrics(m: &mut Metrics, sample: &Sample) {
+    let (r, step) = (&sample.returns, step_text(sample.step_ms));
+    let note = "fewer_than_2_returns_or_no_spread";
     let convention = format!("mean/sd of {step} returns, ddof 1, not annualised");
-    let label = ("sr_period", "Sharpe per step", Unit::Ratio);
-    m.add(label, per_period, convention, "fewer_than_2_returns_or_no_spread");
-    let convention = format!("P(ratio above 0), {step} returns");
-    m.add(("psr", "PSR", Unit::Ratio), sharpe::psr(&r), convention, "fewer_than_2_returns_or_no_spread");
-    let moments = returns::skew_kurtosis(&r);
+    m.add(("sr_period", "Sharpe per step", Unit::Ratio), sharpe::per_period(r), convention, note);
+    let convention = format!("P(true ratio above 0), {step} returns");
+    m.add(("psr", "PSR", Unit::Ratio), sharpe::psr(r), convention, note);
+    let moments = returns::skew_kurtosis(r);
     let convention = format!("{step} returns, population");
     m.add(("skew", "Skew", Unit::Ratio), moments.map(|m| m.0), convention.clone(), "no_spread");
     let convention = format!("{convention}, not excess");
@@ -218,4 +225,41 @@ fn cost_metrics(m: &mut Metrics, outcome: &Outcome, start: f64) {
         "positions left at the end, at the last close",
         "",
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Counts, EquityPoint};
+
+    fn flat_run(step_ms: i64, equity: &[f64]) -> Metrics {
+        let points = equity.iter().zip(1..).map(|(&equity, i)| EquityPoint { ts_ms: i * step_ms, equity });
+        let (trades, rejections, counts) = (Vec::new(), Vec::new(), Counts::default());
+        measure(&Outcome { trades, rejections, equity: points.collect(), counts }, 100.0, 365.0)
+    }
+
+    #[test]
+    fn an_hour_is_not_stretched_to_a_year() {
+        let metrics = flat_run(MINUTE_MS, &[100.0, 101.0, 100.5, 102.0]);
+        assert_eq!(metrics.get("sharpe"), None);
+        assert!(metrics.get("sr_period").is_some_and(|sr| sr > 0.0));
+        let sharpe = metrics.list.iter().find(|metric| metric.key == "sharpe").expect("listed");
+        assert_eq!(sharpe.note, Some("needs_2_days"));
+    }
+
+    #[test]
+    fn days_are() {
+        let metrics = flat_run(DAY_MS, &[101.0, 100.5, 102.0]);
+        let (sharpe, per_day) =
+            (metrics.get("sharpe").expect("value"), metrics.get("sr_period").expect("value"));
+        assert!((sharpe - per_day * 365f64.sqrt()).abs() < 1e-12);
+        assert_eq!(metrics.get("profit_factor"), None);
+    }
+
+    #[test]
+    fn keys_are_unique() {
+        let metrics = flat_run(DAY_MS, &[101.0]);
+        let keys: std::collections::BTreeSet<_> = metrics.list.iter().map(|metric| metric.key).collect();
+        assert_eq!(keys.len(), metrics.list.len());
+    }
 }

@@ -106,14 +106,20 @@ impl BollingerMicro {
         ]
     }
 
+    /// The least value of each factor that is asked for.
+    pub(super) fn thresholds(&self) -> Vec<(&'static str, f64)> {
+        let least = [self.ofi_min, self.z_ofi_min, Some(self.obi_min)];
+        FACTORS.into_iter().zip(least).filter_map(|(name, least)| Some((name, least?))).collect()
+    }
+
     /// The rule with these parameters.
     pub fn rule(&self) -> BollingerMicroRule {
-        let [ofi, z_ofi, obi] = FACTORS.map(|name| FactorId::of(name).expect("bars carry these factors"));
-        let flow = [(z_ofi, self.z_ofi_min), (ofi, self.ofi_min), (obi, Some(self.obi_min))];
+        let id = |name| FactorId::of(name).expect("bars carry the factors of the rule");
+        let conditions = self.thresholds().into_iter().map(|(name, least)| (id(name), least)).collect();
         BollingerMicroRule {
             bands: Bands::new(self.n, self.k),
             band: None,
-            conditions: flow,
+            conditions,
             max_stale_ms: self.max_stale_ms as f64,
             short: self.short,
         }
@@ -125,7 +131,7 @@ impl BollingerMicro {
 pub struct BollingerMicroRule {
     bands: Bands,
     band: Option<Band>,
-    conditions: [(FactorId, Option<f64>); 3],
+    conditions: Vec<(FactorId, f64)>,
     max_stale_ms: f64,
     short: bool,
 }
@@ -133,10 +139,8 @@ pub struct BollingerMicroRule {
 impl BollingerMicroRule {
     /// Flow and book stand on `side`.
     fn agrees(&self, side: Side, now: &Moment<'_>) -> bool {
-        self.conditions.iter().all(|(factor, least)| match least {
-            Some(least) => now.factor(*factor).is_some_and(|value| side.sign() * value > *least),
-            None => true,
-        })
+        let holds = |&(id, least): &(FactorId, f64)| now.factor(id).is_some_and(|x| side.sign() * x > least);
+        self.conditions.iter().all(holds)
     }
 
     fn is_fresh(&self, now: &Moment<'_>) -> bool {

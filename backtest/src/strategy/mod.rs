@@ -135,6 +135,14 @@ impl StrategyConfig {
         }
     }
 
+    /// Least values of factors for a long entry, for a chart.
+    pub fn thresholds(&self) -> Vec<(&'static str, f64)> {
+        match self {
+            StrategyConfig::BollingerMicro(params) => params.thresholds(),
+            StrategyConfig::Bollinger(_) | StrategyConfig::Hold => Vec::new(),
+        }
+    }
+
     /// The bands over all bars of a series, for a chart; empty if the strategy has none.
     pub fn band_lines(&self, series: &Series) -> Vec<Option<Band>> {
         match self {

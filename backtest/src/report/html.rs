@@ -1,0 +1,218 @@
+//! `report.html`: one page that needs nothing else, no script, no network.
+
+use minijinja::Environment;
+use minijinja::value::Serde;
+use serde::Serialize;
+
+use crate::engine::Trade;
+use crate::error::Error;
+use crate::metrics::{Metric, step_text};
+use crate::report::assumptions::assumptions;
+use crate::report::tables::{exit_reasons, metric_text, rejection_counts};
+use crate::report::{ReportOptions, base64, format};
+use crate::run::RunResult;
+
+const PAGE: &str = include_str!("page.html");
+
+/// Trades that the page shows; the CSV has all.
+const TRADES_MAX: usize = 500;
+
+/// A chart for light and for dark pages.
+#[derive(Debug)]
+pub(super) struct Picture {
+    pub(super) title: String,
+    pub(super) light: Vec<u8>,
+    pub(super) dark: Vec<u8>,
+}
+
+/// What the template is given.
+#[derive(Serialize)]
+struct Page<'a> {
+    title: &'a str,
+    facts: Vec<(String, String)>,
+    tiles: Vec<(&'static str, String, &'static str)>,
+    warnings: &'a [String],
+    metrics: Vec<MetricView>,
+    params: Vec<(&'static str, String, &'static str)>,
+    pictures: Vec<PictureView>,
+    reasons: Vec<ReasonView>,
+    rejections: Vec<(String, usize)>,
+    trades: Vec<TradeView>,
+    n_trades: usize,
+    assumptions: Vec<(&'static str, String)>,
+    hash: &'a str,
+}
+
+#[derive(Serialize)]
+struct PictureView {
+    title: String,
+    light: String,
+    dark: String,
+}
+
+/// The page of a run.
+pub(super) fn page(
+    result: &RunResult,
+    pictures: Vec<Picture>,
+    options: &ReportOptions,
+) -> Result<String, Error> {
+    let failed =
+        |e: minijinja::Error| Error::Render { what: "report.html".to_owned(), reason: e.to_string() };
+    let mut templates = Environment::new();
+    templates.add_template("page.html", PAGE).map_err(failed)?;
+    let pictures: Vec<PictureView> = pictures
+        .into_iter()
+        .map(|picture| PictureView {
+            title: picture.title,
+            light: base64::encode(&picture.light),
+            dark: base64::encode(&picture.dark),
+        })
+        .collect();
+    let shown = result.trades.iter().enumerate().take(TRADES_MAX);
+    let page = Page {
+        title: &options.title,
+        facts: facts(result, options),
+        tiles: tiles(result),
+        warnings: &result.warnings,
+        metrics: metrics(result),
+        params: result.config.strategy.params(),
+        pictures,
+        reasons: reasons(result),
+        rejections: rejection_counts(result),
+        trades: shown.map(|(i, t)| trade(result, i + 1, t)).collect(),
+        n_trades: result.trades.len(),
+        assumptions: assumptions(result).into_iter().map(|a| (a.id, a.text)).collect(),
+        hash: &result.hash,
+    };
+    templates.get_template("page.html").and_then(|template| template.render(Serde(&page))).map_err(failed)
+}
+
+/// The run box: label and value.
+fn facts(result: &RunResult, options: &ReportOptions) -> Vec<(String, String)> {
+    let symbols: Vec<String> = result.series.iter().map(|s| format!("{} on {}", s.symbol, s.venue)).collect();
+    let period = result.span_ms().map_or_else(|| "no data".to_owned(), |(a, b)| format::period(a, b));
+    let rows: usize = result.series.iter().map(|series| series.n_rows).sum();
+    let bars = format!(
+        "{} of {}, from {} rows",
+        format::number(result.counts.bars as f64, 0),
+        step_text(result.step_ms),
+        format::number(rows as f64, 0)
+    );
+    let config = &result.config;
+    let mut facts: Vec<(String, String)> = [
+        ("Symbols", symbols.join(", ")),
+        ("Period", period),
+        ("Bars", bars),
+        ("Strategy", config.strategy.name().to_owned()),
+        ("Fill", config.fill.as_str().replace('_', " ")),
+        ("Slippage", config.slippage.to_string()),
+        (
+            "Start capital",
+            format!("{} {}", format::number(config.cash, 2), format::currencies(&result.series)),
+        ),
+        ("Configuration", config.hash()),
+    ]
+    .map(|(label, value)| (label.to_owned(), value))
+    .into();
+    facts.extend(options.notes.iter().cloned());
+    facts
+}
+
+/// The six numbers that a reader wants first: label, value, and `up` or `down`.
+fn tiles(result: &RunResult) -> Vec<(&'static str, String, &'static str)> {
+    let keys = ["total_return", "max_drawdown", "n_trades", "win_rate", "profit_factor", "fees"];
+    let tone = |key: &str, value: Option<f64>| match (key, value) {
+        ("total_return", Some(value)) if value > 0.0 => "up",
+        ("total_return", Some(value)) if value < 0.0 => "down",
+        (_, Some(_) | None) => "",
+    };
+    let metrics = result.metrics.list.iter().filter(|metric| keys.contains(&metric.key));
+    metrics.map(|metric| (metric.label, metric_text(metric), tone(metric.key, metric.value))).collect()
+}
+
+#[derive(Serialize)]
+struct MetricView {
+    label: &'static str,
+    value: String,
+    convention: String,
+    note: String,
+}
+
+fn metrics(result: &RunResult) -> Vec<MetricView> {
+    let view = |metric: &Metric| MetricView {
+        label: metric.label,
+        value: metric_text(metric),
+        convention: metric.convention.clone(),
+        note: metric.note.unwrap_or("").replace('_', " "),
+    };
+    result.metrics.list.iter().map(view).collect()
+}
+
+#[derive(Serialize)]
+struct ReasonView {
+    reason: &'static str,
+    meaning: &'static str,
+    n: usize,
+    won: usize,
+    pnl: String,
+    tone: &'static str,
+}
+
+fn reasons(result: &RunResult) -> Vec<ReasonView> {
+    let rows = exit_reasons(result).into_iter();
+    rows.map(|row| ReasonView {
+        reason: row.reason.as_str(),
+        meaning: row.reason.describe(),
+        n: row.n,
+        won: row.won,
+        pnl: format::signed(row.pnl, 2),
+        tone: tone(row.pnl),
+    })
+    .collect()
+}
+
+#[derive(Serialize)]
+struct TradeView {
+    id: usize,
+    symbol: String,
+    side: &'static str,
+    entry_time: String,
+    exit_time: String,
+    held: String,
+    entry: String,
+    exit: String,
+    qty: String,
+    pnl: String,
+    ret: String,
+    fees: String,
+    mae: String,
+    mfe: String,
+    reason: &'static str,
+    tone: &'static str,
+}
+
+fn trade(result: &RunResult, id: usize, trade: &Trade) -> TradeView {
+    let decimals = format::price_decimals(trade.entry);
+    TradeView {
+        id,
+        symbol: result.series[trade.series].symbol.clone(),
+        side: trade.side.as_str(),
+        entry_time: format::date_time(trade.entry_ms),
+        exit_time: format::date_time(trade.exit_ms),
+        held: format::duration((trade.exit_ms - trade.entry_ms) as f64),
+        entry: format::number(trade.entry, decimals),
+        exit: format::number(trade.exit, decimals),
+        qty: format::number(trade.qty, 4),
+        pnl: format::signed(trade.pnl, 2),
+        ret: format!("{} %", format::signed(trade.return_pct * 100.0, 3)),
+        fees: format::number(trade.fees, 2),
+        mae: format::percent(trade.mae, 3),
+        mfe: format::percent(trade.mfe, 3),
+        reason: trade.reason.as_str(),
+        tone: tone(trade.pnl),
+    }
+}
+
+fn tone(pnl: f64) -> &'static str {
+    if pnl > 0.0 { "up" } else { "down" }
+}

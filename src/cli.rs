@@ -13,6 +13,13 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// What was typed. Ends the process, with its own message and exit code 2, if that is not understood.
+    pub fn read() -> Cli {
+        Cli::parse()
+    }
+}
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -48,8 +48,12 @@ pub(super) fn execute(args: &cli::Demo) -> Result<(), Error> {
     drop(log);
     let line = spinner("backtest");
     let results = results_uri(out);
-    let options =
-        BacktestOptions { from: results.clone(), symbols: Vec::new(), step_ms: 1_000, config: config("bollinger_micro", &[])? };
+    let options = BacktestOptions {
+        from: results.clone(),
+        symbols: Vec::new(),
+        step_ms: 1_000,
+        config: config("bollinger_micro", &[])?,
+    };
     let result = backtest(&options);
     line.set_message("charts");
     let done = result.and_then(|result| Ok((write(&result, out)?, result)));
@@ -87,18 +91,16 @@ fn fresh_folder(out: &Path) -> Result<(), Error> {
         }
     }
     fs::create_dir_all(out).map_err(failed("cannot make"))?;
-    fs::write(&marker, "made by lobstream demo; replaced by the next one\n").map_err(failed("cannot write in"))
+    fs::write(&marker, "made by lobstream demo; replaced by the next one\n")
+        .map_err(failed("cannot write in"))
 }
 
 /// Generated or recorded events into the log.
-fn fill(
-    args: &cli::Demo,
-    log: &Arc<dyn Log>,
-    stop: &AtomicBool,
-) -> Result<(Vec<Venue>, Poured), Error> {
+fn fill(args: &cli::Demo, log: &Arc<dyn Log>, stop: &AtomicBool) -> Result<(Vec<Venue>, Poured), Error> {
     if args.input.is_empty() {
         let seconds = u64::from(args.minutes) * 60;
-        let mut feed = SyntheticFeed::new(args.seed, SyntheticOptions { seconds, ..SyntheticOptions::default() });
+        let mut feed =
+            SyntheticFeed::new(args.seed, SyntheticOptions { seconds, ..SyntheticOptions::default() });
         let bar = bar("market", seconds, Unit::Count);
         let poured = pour_all(&mut feed, log, stop, |feed| bar.set_position(feed.seconds_done()));
         bar.finish_and_clear();

@@ -37,6 +37,11 @@ pub(super) fn execute(args: &cli::Live) -> Result<(), Error> {
     for (kind, n) in &feed.report().events {
         say(format!("{n} {kind}"));
     }
-    say(format!("{} events and {} beacons in {:.0} s", written.events, written.beacons, clock.mono().0.as_secs_f64()));
+    say(format!(
+        "{} events and {} beacons in {:.0} s",
+        written.events,
+        written.beacons,
+        clock.mono().0.as_secs_f64()
+    ));
     Ok(())
 }

@@ -13,8 +13,9 @@ pub(super) fn bar(what: &str, length: u64, unit: Unit) -> ProgressBar {
         Unit::Bytes => "{bytes}/{total_bytes}",
         Unit::Count => "{human_pos}/{human_len}",
     };
-    let text =
-        format!("{{prefix:>10}} [{{bar:30}}] {{percent:>3}}% {count} · {{elapsed}} gone, {{eta}} left {{msg}}");
+    let text = format!(
+        "{{prefix:>10}} [{{bar:30}}] {{percent:>3}}% {count} · {{elapsed}} gone, {{eta}} left {{msg}}"
+    );
     let bar = ProgressBar::new(length).with_prefix(what.to_owned());
     bar.set_style(style(&text));
     bar.enable_steady_tick(TICK);

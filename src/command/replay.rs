@@ -111,7 +111,8 @@ pub(super) fn pour<F: Feed>(
     }
     let interrupted = stop.load(Ordering::Relaxed);
     let written = if interrupted { writer.leave()? } else { writer.finish()? };
-    let drift = paced.then(|| [pacer.drift().quantile(0.5), pacer.drift().quantile(0.99), pacer.drift().max()]);
+    let drift =
+        paced.then(|| [pacer.drift().quantile(0.5), pacer.drift().quantile(0.99), pacer.drift().max()]);
     Ok(Poured { written, report: feed.report(), took: clock.mono().0, drift, interrupted })
 }
 
@@ -158,7 +159,10 @@ fn tell(feed: &RecordedFeed, done: &Poured) {
         let i = &known.instrument;
         say(format!("{} {}: tick {}, lot {}", i.venue, i.symbol, i.tick_size, i.lot_size));
     }
-    say(format!("{events} events and {beacons} beacons in {seconds:.2} s ({:.0}/s)", events as f64 / seconds));
+    say(format!(
+        "{events} events and {beacons} beacons in {seconds:.2} s ({:.0}/s)",
+        events as f64 / seconds
+    ));
     if let Some([p50, p99, max]) = done.drift {
         say(format!("behind schedule: p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}"));
     }
@@ -171,7 +175,9 @@ fn tell(feed: &RecordedFeed, done: &Poured) {
 /// What was read but is not simply an event: nothing disappears silently.
 pub(super) fn tell_oddities(report: &FeedReport) {
     if let Some(n) = report.events.get("refused") {
-        note(format!("{n} messages were refused (wrong price, quantity or time); their books are invalid until a snapshot"));
+        note(format!(
+            "{n} messages were refused (wrong price, quantity or time); their books are invalid until a snapshot"
+        ));
     }
     for (what, n) in &report.left_out {
         note(format!("{n} messages left out: {what}"));

@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use lobstream_market::instrument::{Instrument, Symbol, Venue};
 use lobstream_market::price::{Decimal, Step};
 
-/// How many price texts of a symbol decide its steps.
-pub const TEXTS_JUDGED: u64 = 10_000;
-
 /// Where a step comes from. A value finer than an inferred step is an error of the whole input, since the
 /// guess was wrong; a value finer than a known step is a wrong message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +13,7 @@ pub enum Origin {
     Given,
     /// From the venue's exchange information.
     Published,
-    /// From the decimals of the first texts.
+    /// From the decimals of all texts of the input.
     Inferred,
 }
 
@@ -34,7 +31,7 @@ pub struct Known {
 /// What the texts of one symbol need: the most decimals behind the point, trailing zeros stripped.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StepEvidence {
-    texts: u64,
+    seen: bool,
     px_decimals: u8,
     qty_decimals: u8,
     /// The venue says so; kept only while every text fits.
@@ -45,10 +42,7 @@ pub(crate) struct StepEvidence {
 impl StepEvidence {
     /// One level, trade or ticker side. Texts that are no numbers are judged by the reader.
     pub(crate) fn see(&mut self, px: &str, qty: &str) {
-        if self.texts >= TEXTS_JUDGED {
-            return;
-        }
-        self.texts += 1;
+        self.seen = true;
         let (Ok(px), Ok(qty)) = (Decimal::parse(px), Decimal::parse(qty)) else { return };
         self.px_decimals = self.px_decimals.max(px.normalized().decimals);
         self.qty_decimals = self.qty_decimals.max(qty.normalized().decimals);
@@ -59,15 +53,11 @@ impl StepEvidence {
 
     /// Exchange information of the symbol. It comes before the data, if at all.
     pub(crate) fn publish(&mut self, tick: Step, lot: Step) {
-        (self.published, self.published_fits) = (Some((tick, lot)), self.texts == 0);
-    }
-
-    pub(crate) fn is_enough(&self) -> bool {
-        self.texts >= TEXTS_JUDGED
+        (self.published, self.published_fits) = (Some((tick, lot)), !self.seen);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.texts == 0
+        !self.seen
     }
 
     /// Joins what another file shows of the same symbol.
@@ -79,13 +69,13 @@ impl StepEvidence {
             (None, None) => false,
         };
         self.published = self.published.or(other.published);
-        self.texts += other.texts;
+        self.seen |= other.seen;
         self.px_decimals = self.px_decimals.max(other.px_decimals);
         self.qty_decimals = self.qty_decimals.max(other.qty_decimals);
     }
 
     fn fits(&self, tick: Step, lot: Step) -> bool {
-        self.texts == 0 || (tick.parts().1 >= self.px_decimals && lot.parts().1 >= self.qty_decimals)
+        !self.seen || (tick.parts().1 >= self.px_decimals && lot.parts().1 >= self.qty_decimals)
     }
 
     fn steps(&self) -> (Step, Step, Origin) {
@@ -158,14 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_texts_are_judged() {
+    fn a_finer_text_counts_however_late_it_comes() {
         let mut evidence = StepEvidence::default();
-        (0..TEXTS_JUDGED).for_each(|_| evidence.see("1.5", "1"));
-        evidence.see("1.55", "1");
-        assert!(evidence.is_enough());
-        assert_eq!(evidence.steps().0, step("0.1"));
+        (0..20_000).for_each(|_| evidence.see("1.5", "1"));
+        evidence.see("1.25", "191.38900600");
+        assert_eq!(evidence.steps(), (step("0.01"), step("0.000001"), Origin::Inferred));
     }
-
     #[test]
     fn the_venue_is_believed_while_every_text_fits() {
         let mut evidence = StepEvidence::default();

@@ -129,10 +129,6 @@ impl Scan {
         row.levels(&self.header).iter().for_each(|[px, qty]| evidence.see(px, qty));
     }
 
-    pub(crate) fn is_enough(&self) -> bool {
-        !self.symbols.is_empty() && self.symbols.values().all(StepEvidence::is_enough)
-    }
-
     pub(crate) fn finish(self) -> (Option<String>, BTreeMap<Symbol, StepEvidence>) {
         (self.exchange, self.symbols)
     }

@@ -12,9 +12,7 @@ use lobstream_streams::record::{Codec, CodecError, Key, Record};
 use lobstream_streams::store::StoreRef;
 use lobstream_streams::store::hot::Hot;
 use lobstream_streams::time::Ts;
-use lobstream_streams::topology::processor::{
-    CatchUp, Context, Next, Poison, ProcessError, Processor, Tick,
-};
+use lobstream_streams::topology::processor::{CatchUp, Context, Next, Poison, ProcessError, Processor, Tick};
 
 use crate::codec::{binary, json};
 use crate::pipeline::signals::SignalState;

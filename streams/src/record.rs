@@ -9,6 +9,50 @@ use std::sync::Arc;
 
 use crate::time::Ts;
 
+/// Name of a topic, `<kind>.<venue>` or derived from an application's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicName(Arc<str>);
+
+impl TopicName {
+    /// The name as written.
+    pub fn new(name: &str) -> TopicName {
+        TopicName(name.into())
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TopicName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One partition of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tp {
+    /// The topic.
+    pub topic: TopicName,
+    /// From 0.
+    pub partition: u32,
+}
+
+impl Tp {
+    /// A partition of a topic.
+    pub fn new(topic: &TopicName, partition: u32) -> Tp {
+        Tp { topic: topic.clone(), partition }
+    }
+}
+
+impl fmt::Display for Tp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
+}
+
 /// Place of a record in its partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offset(pub u64);
@@ -44,7 +88,7 @@ pub struct Header<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct OutRecord<'a> {
     /// Where it goes.
-    pub tp: &'a crate::log::Tp,
+    pub tp: &'a Tp,
     /// `None` only for topics that are written round-robin.
     pub key: Option<&'a [u8]>,
     /// `None` is a tombstone.

@@ -1,6 +1,10 @@
 //! One integration binary: the program as its users meet it.
 
+mod live;
 mod parity;
+mod pipeline;
+mod recovery;
+mod services;
 mod sinks;
 mod support;
 mod tidy;

@@ -13,9 +13,8 @@ type Table = Vec<BTreeMap<String, String>>;
 fn table(csv: &str) -> Table {
     let mut lines = csv.lines();
     let names: Vec<&str> = lines.next().expect("header").split(',').collect();
-    let row = |line: &str| {
-        names.iter().map(|n| (*n).to_owned()).zip(line.split(',').map(str::to_owned)).collect()
-    };
+    let row =
+        |line: &str| names.iter().map(|n| (*n).to_owned()).zip(line.split(',').map(str::to_owned)).collect();
     lines.map(row).collect()
 }
 

@@ -77,18 +77,15 @@ fn run_follows_a_log_that_another_process_fills_and_drains_on_ctrl_c() {
     let undisturbed = replayed(&folder, "other", &file, &[]);
     let want = digest(&folder, "want", &undisturbed, &[]);
     let rules = root().join("examples/rules.toml").to_string_lossy().into_owned();
-    let run =
-        ["run", "--log", &log, "--results", &results, "--venues", "binance-usdm", "--rules", &rules];
+    let run = ["run", "--log", &log, "--results", &results, "--venues", "binance-usdm", "--rules", &rules];
     let mut running = command(&run).spawn().expect("run starts");
     lobstream(&["replay", &file, "--log", &log]).ok();
     let complete = wait_for(Duration::from_secs(60), || {
         let now = lobstream(&["digest", "--from", &results]);
         now.code == Some(0) && now.stdout == want
     });
-    let interrupted = std::process::Command::new("kill")
-        .args(["-INT", &running.id().to_string()])
-        .status()
-        .expect("kill");
+    let interrupted =
+        std::process::Command::new("kill").args(["-INT", &running.id().to_string()]).status().expect("kill");
     assert!(interrupted.success());
     let status = running.wait().expect("run ends");
     assert!(complete, "all rows are there while run still follows");

@@ -60,8 +60,24 @@ fn kafka_and_mongodb_give_the_rows_of_the_embedded_run() {
         lobstream(&["replay", &files[0], &files[1], "--log", &s.log, "--topic-prefix", &prefix]).ok();
         let (lmdb, state) = (folder.uri("lmdb", &app), folder.path("state"));
         let run = [
-            "run", "--log", &s.log, "--topic-prefix", &prefix, "--app", &app, "--results", &s.mongo,
-            "--results", &lmdb, "--rules", &rules, "--threads", threads, "--state", &state, "--until-end",
+            "run",
+            "--log",
+            &s.log,
+            "--topic-prefix",
+            &prefix,
+            "--app",
+            &app,
+            "--results",
+            &s.mongo,
+            "--results",
+            &lmdb,
+            "--rules",
+            &rules,
+            "--threads",
+            threads,
+            "--state",
+            &state,
+            "--until-end",
         ];
         lobstream(&run).ok();
         assert_eq!(lobstream(&["digest", "--from", &lmdb]).ok(), want, "{threads} threads, Kafka to LMDB");
@@ -81,8 +97,20 @@ fn run_killed_ten_times_on_kafka_and_mongodb_stores_what_an_undisturbed_run_stor
     let state = folder.path("state");
     lobstream(&["replay", &files[0], &files[1], "--log", &s.log, "--topic-prefix", &s.prefix]).ok();
     let run = [
-        "run", "--log", &s.log, "--app", &s.app, "--results", &s.mongo, "--rules", &rules, "--state", &state,
-        "--topic-prefix", &s.prefix, "--until-end",
+        "run",
+        "--log",
+        &s.log,
+        "--app",
+        &s.app,
+        "--results",
+        &s.mongo,
+        "--rules",
+        &rules,
+        "--state",
+        &state,
+        "--topic-prefix",
+        &s.prefix,
+        "--until-end",
     ];
     let kills = killed_at_random(test, &run, Duration::from_millis(2500));
     assert!(kills >= 3, "only {kills} kills met a running process: the input is too short for this machine");

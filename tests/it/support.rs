@@ -4,26 +4,26 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A finished call of the binary.
-pub struct Done {
+pub(crate) struct Done {
     /// Exit code; `None` if a signal ended it.
-    pub code: Option<i32>,
+    pub(crate) code: Option<i32>,
     /// What it printed.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// What it reported.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Done {
     /// Asserts success and gives back standard output.
     #[track_caller]
-    pub fn ok(self) -> String {
+    pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self.stdout
     }
 
     /// Asserts a failure: its exit code, and that the report says every one of `words`.
     #[track_caller]
-    pub fn fails(self, code: i32, words: &[&str]) -> String {
+    pub(crate) fn fails(self, code: i32, words: &[&str]) -> String {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         for word in words {
             assert!(self.stderr.contains(word), "{word:?} is missing in:\n{}", self.stderr);
@@ -33,14 +33,14 @@ impl Done {
 }
 
 /// The binary with these arguments, not yet started. Wall-clock noise such as progress bars is off.
-pub fn command<S: AsRef<str>>(args: &[S]) -> Command {
+pub(crate) fn command<S: AsRef<str>>(args: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lobstream"));
     command.args(args.iter().map(AsRef::as_ref)).stdin(Stdio::null()).env_remove("LOBSTREAM_RULES");
     command
 }
 
 /// Runs the binary to its end.
-pub fn lobstream<S: AsRef<str>>(args: &[S]) -> Done {
+pub(crate) fn lobstream<S: AsRef<str>>(args: &[S]) -> Done {
     let out = command(args).output().expect("the binary starts");
     Done {
         code: out.status.code(),
@@ -50,12 +50,12 @@ pub fn lobstream<S: AsRef<str>>(args: &[S]) -> Done {
 }
 
 /// The repository.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A recorded file, or `None` after saying loudly what is skipped.
-pub fn recording(test: &str, name: &str) -> Option<String> {
+pub(crate) fn recording(test: &str, name: &str) -> Option<String> {
     let path: PathBuf = root().join("../shared/data").join(name);
     if path.exists() {
         return Some(path.to_string_lossy().into_owned());
@@ -65,12 +65,12 @@ pub fn recording(test: &str, name: &str) -> Option<String> {
 }
 
 /// `host:port` of a real broker, or `None` after saying loudly what is skipped.
-pub fn kafka(test: &str) -> Option<String> {
+pub(crate) fn kafka(test: &str) -> Option<String> {
     server(test, "LOBSTREAM_TEST_KAFKA")
 }
 
 /// URI of a real MongoDB, or `None` after saying loudly what is skipped.
-pub fn mongo(test: &str) -> Option<String> {
+pub(crate) fn mongo(test: &str) -> Option<String> {
     server(test, "LOBSTREAM_TEST_MONGO")
 }
 
@@ -83,39 +83,39 @@ fn server(test: &str, variable: &str) -> Option<String> {
 }
 
 /// Says that a test did not run.
-pub fn skipped(test: &str, why: &str) {
+pub(crate) fn skipped(test: &str, why: &str) {
     eprintln!("SKIPPED {test}: {why}");
 }
 
 /// A name no other test run uses, for topics and databases on shared servers.
-pub fn unique(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static N: AtomicU32 = AtomicU32::new(0);
     format!("{name}-{}-{}", std::process::id(), N.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A temporary folder that gives out paths and URIs.
-pub struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
     /// A fresh one.
-    pub fn new() -> Folder {
+    pub(crate) fn new() -> Folder {
         Folder(tempfile::tempdir().expect("temporary folder"))
     }
 
     /// A path inside.
-    pub fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0.path().join(name).to_string_lossy().into_owned()
     }
 
     /// `scheme:PATH` of a path inside.
-    pub fn uri(&self, scheme: &str, name: &str) -> String {
+    pub(crate) fn uri(&self, scheme: &str, name: &str) -> String {
         format!("{scheme}:{}", self.path(name))
     }
 }
 
 /// Asks until the answer is yes or the time is up.
-pub fn wait_for(within: std::time::Duration, mut yes: impl FnMut() -> bool) -> bool {
+pub(crate) fn wait_for(within: std::time::Duration, mut yes: impl FnMut() -> bool) -> bool {
     let step = std::time::Duration::from_millis(200);
     (0..within.as_millis() / step.as_millis()).any(|_| {
         std::thread::sleep(step);
@@ -124,16 +124,16 @@ pub fn wait_for(within: std::time::Duration, mut yes: impl FnMut() -> bool) -> b
 }
 
 /// Random moments from a seed that a failing test prints (SplitMix64).
-pub struct Rng(u64);
+pub(crate) struct Rng(u64);
 
 impl Rng {
     /// From a seed.
-    pub fn new(seed: u64) -> Rng {
+    pub(crate) fn new(seed: u64) -> Rng {
         Rng(seed)
     }
 
     /// In [0, 1).
-    pub fn fraction(&mut self) -> f64 {
+    pub(crate) fn fraction(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -57,8 +57,8 @@ def decimals(text):
 
 
 def steps(paths):
-    """Tick and lot from the first 10,000 price texts, whatever message they stand in."""
-    tick = lot = seen = 0
+    """Decimals of prices and quantities, whatever message they stand in."""
+    tick = lot = 0
     for kind, _, m in events(paths):
         if kind in ("depth", "snapshot"):
             levels = m.get("b", m.get("bids")) + m.get("a", m.get("asks"))
@@ -67,9 +67,7 @@ def steps(paths):
         else:
             levels = [[m["b"], m["B"]], [m["a"], m["A"]]]
         for price, qty in levels:
-            tick, lot, seen = max(tick, decimals(price)), max(lot, decimals(qty)), seen + 1
-            if seen == 10000:
-                return tick, lot
+            tick, lot = max(tick, decimals(price)), max(lot, decimals(qty))
     return tick, lot
 
 

@@ -48,7 +48,8 @@ fn factor(leaf: &Leaf) -> Option<Fault> {
     }
     let name = leaf.factor.as_str();
     if !factors().any(|known| known == name) {
-        let meant = nearest(name, factors()).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+        let meant =
+            nearest(name, factors()).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
         let text = format!("no factor is called {name:?}{meant}");
         return Some(Fault { code: Code::UnknownFactor, field: "factor", involved: &["factor"], text });
     }
@@ -80,7 +81,12 @@ fn exit_buy(leaf: &Leaf, keys: &Keys) -> Option<Fault> {
 
 fn exit_sell(leaf: &Leaf, keys: &Keys) -> Option<Fault> {
     let text = exit(leaf, leaf.exit_sell?, ("sell", leaf.sell), ("buy", leaf.buy), -1.0, keys)?;
-    Some(Fault { code: Code::Exit, field: "exit_sell", involved: &["exit_sell", "sell", "buy", "side"], text })
+    Some(Fault {
+        code: Code::Exit,
+        field: "exit_sell",
+        involved: &["exit_sell", "sell", "buy", "side"],
+        text,
+    })
 }
 
 /// An exit lies between the opposite threshold, excluded, and its own, included. `sign` turns the axis so that

@@ -239,7 +239,11 @@ impl<'a> FileReader<'_, 'a> {
             max_gap_ms: reader.duration_ms(section, "max_gap"),
             max_stale_ms: reader.duration_ms(section, "max_stale"),
             book_valid: reader.truth(section, "book_valid"),
-            flip: reader.word(section, "flip", &[("direct", Flip::Direct), ("via_neutral", Flip::ViaNeutral)]),
+            flip: reader.word(
+                section,
+                "flip",
+                &[("direct", Flip::Direct), ("via_neutral", Flip::ViaNeutral)],
+            ),
         }
     }
 

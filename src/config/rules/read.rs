@@ -131,7 +131,12 @@ impl<'a> Reader<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(&mut self, section: &Section<'a>, name: &str, words: &[(&str, T)]) -> Option<T> {
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        section: &Section<'a>,
+        name: &str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
         let text = self.text(section, name)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
@@ -143,7 +148,8 @@ impl<'a> Reader<'a> {
 
     pub(super) fn texts(&mut self, section: &Section<'a>, name: &str) -> Option<Vec<&'a str>> {
         let item = section.value(name)?;
-        let texts = item.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+        let texts =
+            item.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
         if texts.is_none() {
             self.wrong_type(section, name, "a list of texts");
         }

@@ -33,7 +33,9 @@ fn faults(text: &str) -> Vec<(&'static str, usize, usize, Option<String>)> {
 
 /// A file that is right but for what is put into it.
 fn file(top: &str, rule: &str, leaf: &str, after: &str) -> String {
-    format!("version = 1\n{top}\n[[rule]]\nid = \"a\"\n{rule}\n[[rule.leaf]]\nname = \"x\"\n{leaf}\n{after}\n")
+    format!(
+        "version = 1\n{top}\n[[rule]]\nid = \"a\"\n{rule}\n[[rule.leaf]]\nname = \"x\"\n{leaf}\n{after}\n"
+    )
 }
 
 const LEAF_OK: &str = "factor = \"obi_5\"\nbuy = 0.3\nsell = -0.3";
@@ -68,7 +70,7 @@ fn every_code_is_told_where_it_is() {
     one(&file("verison = 1", "", ok, ""), "R003", 2, 1, "verison");
     one(&file("[defaults]\nid = \"b\"", "", ok, ""), "R003", 3, 1, "id");
     one(&file("", "  cooldwon = \"2s\"", ok, ""), "R003", 5, 3, "cooldwon");
-    one(&file("", "", ok, &over("leaf.x.name = \"y\"")), "R003", 14, 8, "name");
+    one(&file("", "", ok, &over("leaf.x.name = \"y\"")), "R003", 13, 8, "name");
     one(&file("", "book_valid = 1", ok, ""), "R004", 5, 1, "book_valid");
     one(&file("", "symbols = \"*\"", ok, ""), "R004", 5, 1, "symbols");
     one(&file("rule_x = 1", "", ok, "").replace("rule_x", "defaults"), "R004", 2, 1, "defaults");
@@ -80,12 +82,18 @@ fn every_code_is_told_where_it_is() {
     one(&file("", "", &format!("{ok}\nuse = \"z\""), ""), "R008", 11, 1, "use");
     one(&file("", "", &ok.replace("-0.3", "0.3"), ""), "R009", 10, 1, "sell");
     one(&file("", "", &format!("{ok}\nside = \"below\""), ""), "R009", 10, 1, "sell");
-    one(&file("", "", ok, &over("leaf.x.buy = -0.5")), "R009", 14, 8, "sell");
+    one(&file("", "", ok, &over("leaf.x.buy = -0.5")), "R009", 13, 8, "sell");
     one(&file("", "", &format!("{ok}\nexit_buy = 0.4"), ""), "R010", 11, 1, "exit_buy");
     one(&file("", "", &format!("{ok}\nexit_buy = -0.3"), ""), "R010", 11, 1, "exit_buy");
     one(&file("", "", &format!("{ok}\nexit_sell = 0.3"), ""), "R010", 11, 1, "exit_sell");
     one(&file("", "", &format!("{ok}\nexit_sell = -0.4"), ""), "R010", 11, 1, "exit_sell");
-    one(&file("", "", &format!("{ok}\nexit_buy = 0.2"), &over("leaf.x.buy = 0.1")), "R010", 15, 8, "exit_buy");
+    one(
+        &file("", "", &format!("{ok}\nexit_buy = 0.2"), &over("leaf.x.buy = 0.1")),
+        "R010",
+        15,
+        8,
+        "exit_buy",
+    );
     one(&file("", "combine = \"any\"", "factor = \"tfi\"", ""), "R011", 6, 1, "leaf");
     one(&file("", "cooldown = \"2 s\"", ok, ""), "R012", 5, 1, "cooldown");
     one(&file("", "", &format!("{ok}\nweight = 0"), ""), "R013", 11, 1, "weight");
@@ -93,7 +101,7 @@ fn every_code_is_told_where_it_is() {
     one(&file("", "vote_buy = 1.5", ok, ""), "R013", 5, 1, "vote_buy");
     one(&file("", "combine = \"most\"", ok, ""), "R013", 5, 1, "combine");
     one("version = 1\n[[rule]]\nid = \"a\"\n", "R013", 2, 1, "leaf");
-    one(&file("", "", ok, &over("leaf.y.buy = 0.5")), "R014", 14, 6, "leaf.y");
+    one(&file("", "", ok, &over("leaf.y.buy = 0.5")), "R014", 13, 6, "leaf.y");
     one(&file("", "symbols = [\"B*C\"]", ok, ""), "R014", 5, 1, "symbols");
     one(&file("", "", "factor = \"obi_5\"\nbuy = 0.3", ""), "W101", 3, 1, "");
     one(&file("", "symbols = [\"*\", \"SOLUSDT\"]", ok, ""), "W102", 5, 1, "symbols");
@@ -171,7 +179,9 @@ fn wrong_files_of_the_vectors_yield_their_faults() {
 /// the hash is taken with the name put back.
 #[test]
 fn rules_of_the_vectors_have_their_hashes_and_give_their_signals() {
-    let Some(cases) = vectors("rules_of_the_vectors_have_their_hashes_and_give_their_signals") else { return };
+    let Some(cases) = vectors("rules_of_the_vectors_have_their_hashes_and_give_their_signals") else {
+        return;
+    };
     let cases: Vec<&Value> = cases.iter().filter(|case| case["kind"] == "rules").collect();
     assert_eq!(cases.len(), 3);
     for case in cases {

@@ -94,11 +94,6 @@ impl Scan {
         self.seen.insert(symbol);
     }
 
-    /// Has every symbol that appeared shown enough texts?
-    pub(crate) fn is_enough(&self) -> bool {
-        !self.seen.is_empty() && self.seen.iter().all(|s| self.symbols[s].is_enough())
-    }
-
     /// Did it see any message of Binance?
     pub(crate) fn is_binance(&self) -> bool {
         !self.evidence.is_empty() || !self.seen.is_empty()

@@ -1,3 +1,5 @@
+//! Messages as the venue writes them, and such as it never would.
+
 use lobstream_market::event::{Body, RefusedReason};
 use lobstream_market::price::Step;
 use proptest::prelude::*;

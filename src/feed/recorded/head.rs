@@ -1,4 +1,7 @@
 //! A first look at one file: its format, its venue, its symbols and how fine their numbers are.
+//!
+//! All of it is looked at: a recording of ours shows its finest quantity after the ten-thousandth, and a step
+//! that is found too coarse in the middle of a replay comes too late.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,10 +17,6 @@ use crate::feed::recorded::capture::{Capture, CaptureFormat, What};
 use crate::feed::recorded::container::Lines;
 use crate::feed::tardis::{self, Header};
 
-/// So many lines are looked at even if the symbols seen so far have shown enough: another may follow.
-const LINES_MIN: u64 = 20_000;
-/// So many lines are looked at although a symbol has not shown enough.
-const LINES_MAX: u64 = 200_000;
 /// Bytes of a file that are quoted when it is not understood.
 pub(crate) const QUOTED: usize = 200;
 
@@ -43,7 +42,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Looks at the first lines of a file.
+    /// Looks at a file.
     pub(crate) fn scan(path: &Path, options: &RecordedOptions) -> Result<Head, InputError> {
         let mut lines = Lines::open(path, &Arc::default())?;
         let error = |kind, what| InputError { kind, file: path.display().to_string(), line: None, what };
@@ -68,9 +67,6 @@ impl Head {
         let mut scan = tardis::Scan::new(&header);
         while let Ok(Some(line)) = lines.next() {
             scan.row(line.bytes);
-            if line.number >= LINES_MAX || (line.number >= LINES_MIN && scan.is_enough()) {
-                break;
-            }
         }
         let (exchange, symbols) = scan.finish();
         Head {
@@ -98,9 +94,6 @@ impl Head {
         while let Ok(Some(line)) = lines.next() {
             okx |= line.number < 20 && is_okx(line.bytes);
             look(&mut scan, &mut capture, line.bytes);
-            if line.number >= LINES_MAX || (line.number >= LINES_MIN && scan.is_enough()) {
-                break;
-            }
         }
         let error = |kind, what| InputError { kind, file: path.display().to_string(), line: None, what };
         if okx && !scan.is_binance() {

@@ -1,3 +1,5 @@
+//! Recordings against a reader that shares nothing with ours.
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};

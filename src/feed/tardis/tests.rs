@@ -1,3 +1,5 @@
+//! CSV files as their vendor describes them, and damaged ones.
+
 use std::path::Path;
 
 use lobstream_market::event::RefusedReason;

@@ -1,3 +1,5 @@
+//! What ends up in a topic, whatever the batches and the log.
+
 use lobstream_market::event::{Body, Control, MarketEvent};
 use lobstream_streams::error::TxnError;
 use lobstream_streams::log::{

@@ -5,8 +5,8 @@
 //! that is processed, if it is empty the task waits.
 //!
 //! ```text
-//! book  (rank 0)   10   12   11           15          processed: B10 T10 B12 B11 T12 beacon T13
-//! trade (rank 1)   10   12   beacon 14    13          then it waits: trade's bound (14, 1) < B15
+//! a (rank 0)   10   12   11           15          processed: a10 b10 a12 a11 b12 beacon b13
+//! b (rank 1)   10   12   beacon 14    13          then it waits: the bound of b (14, 1) < a15
 //! ```
 //! Keys never go back. Where a channel was passed over while it was empty (its origin had left, or the input
 //! was taken to be at its end) and it then gets an older record after all, it is lifted just above what has

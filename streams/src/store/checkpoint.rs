@@ -15,8 +15,8 @@ use crate::error::StoreError;
 use crate::lmdb::Env;
 use crate::log::StateWrites;
 use crate::record::{CodecError, Key, Offset};
+use crate::store::TaskId;
 use crate::store::{Since, StoreId, Stores};
-use crate::topology::processor::TaskId;
 use crate::wire::{Reader, Writer};
 
 const VERSION: u8 = 1;

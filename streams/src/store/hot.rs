@@ -223,7 +223,7 @@ impl<S: HotState> Store for HotStore<S> {
         }
     }
 
-    /// What the objects take is not known before they are encoded: counted as an order book each.
+    /// What the objects take is not known before they are encoded: a few KiB are taken for each.
     fn dirty_bytes(&self) -> usize {
         const TYPICAL: usize = 4096;
         self.marks.since_checkpoint.len() * TYPICAL

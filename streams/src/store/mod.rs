@@ -14,6 +14,21 @@ use crate::record::CodecError;
 /// Longest key of a store, in bytes: what LMDB can hold beside the partition.
 pub const KEY_MAX: usize = 480;
 
+/// One sub-topology on one partition: the unit of order, state and recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId {
+    /// Number of the sub-topology.
+    pub sub: u32,
+    /// Number of the partition.
+    pub partition: u32,
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", self.sub, self.partition)
+    }
+}
+
 /// Does a topic keep a copy of the store?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Changelog {

@@ -9,20 +9,7 @@ use crate::store::kv::{Kv, KvStore};
 use crate::store::{StoreId, StoreRef, Stores};
 use crate::time::Ts;
 
-/// One sub-topology on one partition: the unit of order, state and recovery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId {
-    /// Number of the sub-topology.
-    pub sub: u32,
-    /// Number of the partition.
-    pub partition: u32,
-}
-
-impl std::fmt::Display for TaskId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}_{}", self.sub, self.partition)
-    }
-}
+pub use crate::store::TaskId;
 
 /// A node of a topology. A task has one instance of its own of each.
 ///

@@ -1,3 +1,5 @@
+//! Rules of topologies, one by one, and what describe and DOT print.
+
 use super::*;
 use crate::record::{CodecError, Record};
 use crate::store::hot::{Hot, HotState};

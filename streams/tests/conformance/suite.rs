@@ -206,6 +206,9 @@ pub(crate) fn offsets_of_an_aborted_transaction_are_forgotten(bed: &Bed) {
     producer.drain(PATIENCE).expect("handed over");
     producer.send_offsets(reader.group().as_ref(), &commit(Offset(2), "e=2")).expect("sent");
     producer.abort().expect("aborted");
+    producer.begin().expect("begun");
+    send(&mut *producer, &tps[0], "c");
+    finish(&mut *producer).expect("committed");
     let [expected] = commit(Offset(1), "e=1");
     assert_eq!(reader.committed(&tps).expect("read"), [Some(expected)]);
 }
@@ -269,8 +272,8 @@ pub(crate) fn an_unknown_topic_is_an_error(bed: &Bed) {
 pub(crate) fn offsets_are_found_by_time(bed: &Bed) {
     let tp = &bed.topic("times", 1)[0];
     let ms = 1_000_000;
-    // Two batches; the second begins before the first ends.
-    for times in [&[0, 10, 5][..], &[8, 30, 20]] {
+    // Batches that overlap, the last ones older than what stands before them.
+    for times in [[0, 10, 5], [8, 30, 20], [7, 9, 2], [1, 1, 1]] {
         let mut producer = bed.plain();
         for t in times {
             let value = Some(Vec::new());

@@ -93,7 +93,7 @@ impl Error {
     /// 9 not as expected, 1 anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Usage { .. } => 2,
+            Error::Usage { .. } | Error::Log(LogError::Uri { .. }) => 2,
             Error::Missing { .. } => 3,
             Error::Exists { .. } => 6,
             Error::Unexpected { .. } => 9,
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn exit_codes_are_those_of_the_architecture_page() {
         assert_eq!(Error::usage("--x is not known").exit_code(), 2);
-        assert_eq!(Error::from(LogError::Uri { uri: "x".into() }).exit_code(), 1);
+        assert_eq!(Error::from(LogError::Uri { uri: "x".into() }).exit_code(), 2);
         assert_eq!(Error::file("cannot write", Path::new("x"), "full").to_string(), "cannot write x: full");
     }
 

@@ -51,6 +51,10 @@ pub(super) struct RunReport {
 }
 
 pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
+    if args.until_end && !log::exists(&args.log) {
+        let what = format!("there is no log at {}: fill one with lobstream replay or live first", args.log);
+        return Err(Error::Missing { what });
+    }
     let log = log::open(&args.log)?;
     let venues = match args.venues.is_empty() {
         true => venues_of(&*log, &args.topic_prefix, &args.log)?,

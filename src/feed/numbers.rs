@@ -59,8 +59,8 @@ fn bad(step: &str, from: Origin, reason: RefusedReason, text: &str, field: &str,
         (Origin::Inferred, Ok(value)) if off_step => {
             let need = Step::of_decimals(value.normalized().decimals);
             Bad::Coarse(format!(
-                "field {field}: {text} needs --{step} {need} or finer; {error}, which was inferred from \
-                 the first texts: run again with --{step} {need}"
+                "field {field}: {text} needs --{step} {need} or finer; {error}, which came from \
+                 the texts of the input: run again with --{step} {need}"
             ))
         }
         _ => {

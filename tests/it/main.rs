@@ -1,5 +1,7 @@
 //! One integration binary: the program as its users meet it.
 
+mod cli;
+mod demo;
 mod live;
 mod parity;
 mod pipeline;

@@ -52,7 +52,7 @@ impl Head {
         };
         if let Some(header) = Header::read(&first) {
             let header = header.map_err(|what| error(InputKind::FormatUnknown, what))?;
-            return Ok(Head::tardis(path, lines, header));
+            return Head::tardis(path, lines, header);
         }
         match CaptureFormat::detect(&first) {
             Some(format) => Head::capture(path, lines, &first, format, options),
@@ -63,13 +63,13 @@ impl Head {
         }
     }
 
-    fn tardis(path: &Path, mut lines: Lines, header: Header) -> Head {
+    fn tardis(path: &Path, mut lines: Lines, header: Header) -> Result<Head, InputError> {
         let mut scan = tardis::Scan::new(&header);
-        while let Ok(Some(line)) = lines.next() {
+        while let Some(line) = lines.next()? {
             scan.row(line.bytes);
         }
         let (exchange, symbols) = scan.finish();
-        Head {
+        Ok(Head {
             path: path.to_owned(),
             format: Format::Tardis(header),
             venue: Venue::Unsequenced,
@@ -77,7 +77,7 @@ impl Head {
             symbols,
             only_symbol: None,
             single_trades: BTreeSet::new(),
-        }
+        })
     }
 
     fn capture(
@@ -90,9 +90,17 @@ impl Head {
         let (mut scan, mut capture) = (Scan::default(), Capture::new(format));
         look(&mut scan, &mut capture, first);
         let mut okx = false;
-        // A file that ends in an error ends here too: the second pass meets it, with the lines before read.
-        while let Ok(Some(line)) = lines.next() {
+        // A file that was cut off is refused here, before anything of it is written.
+        while let Some(line) = lines.next()? {
             okx |= line.number < 20 && is_okx(line.bytes);
+            if !line.ended && is_cut(&mut capture, line.bytes) {
+                return Err(InputError {
+                    kind: InputKind::Truncated,
+                    file: path.display().to_string(),
+                    line: Some(line.number),
+                    what: "the last line has no end: the file was cut off, get it again".to_owned(),
+                });
+            }
             look(&mut scan, &mut capture, line.bytes);
         }
         let error = |kind, what| InputError { kind, file: path.display().to_string(), line: None, what };
@@ -130,6 +138,15 @@ fn look(scan: &mut Scan, capture: &mut Capture, line: &[u8]) {
         Ok(What::Http { url, body }) => scan.http(&url, &body),
         Ok(What::Connected(url)) => scan.connected(&url),
         Ok(What::Aside(_)) | Err(_) => {}
+    }
+}
+
+/// Is this last line, which nothing ends, only a part of one?
+fn is_cut(capture: &mut Capture, line: &[u8]) -> bool {
+    match capture.frame(line).map(|frame| frame.what) {
+        Ok(What::Message(json)) => serde_json::from_slice::<serde::de::IgnoredAny>(&json).is_err(),
+        Ok(What::Http { .. } | What::Connected(_) | What::Aside(_)) => false,
+        Err(_) => true,
     }
 }
 

@@ -238,14 +238,22 @@ fn bad_input_is_told_by_kind_file_and_line() {
     check("other", b"1700000000000000000 {\"x\":1}\n", InputKind::FormatUnknown, None, "no message is known");
     let mixed = trades(10) + &trade(10, "100.5", "1").replace("1700000000000000010 ", "1700000000000010 ");
     check("mixed", mixed.as_bytes(), InputKind::UnitMixed, Some(11), "receive time");
-    let finer = trades(20_000) + &trade(20_000, "100.525", "1");
-    check("finer", finer.as_bytes(), InputKind::StepTooCoarse, Some(20_001), "--tick 0.001");
     let bad_lines = trades(500) + "1700000000000000500 {broken\n" + &trades(400);
     check("share", bad_lines.as_bytes(), InputKind::Malformed, Some(901), "1 of 901");
     let in_a_row = trades(110_000) + &"1700000000000000500 {broken\n".repeat(100);
     check("row", in_a_row.as_bytes(), InputKind::Malformed, Some(110_100), "100 of 110100");
     let missing = input_error(open(&[dir.path().join("none")]).and_then(|mut feed| all(&mut feed)));
     assert_eq!(missing.kind, InputKind::Missing);
+}
+
+#[test]
+fn a_finer_price_late_in_a_file_decides_its_tick() {
+    let dir = tempfile::tempdir().expect("dir");
+    let text = trades(20_000) + &trade(20_000, "100.525", "1");
+    let mut feed = open(&[written(&dir, "finer", text.as_bytes())]).expect("open");
+    assert_eq!(all(&mut feed).expect("read").len(), 20_002);
+    let tick = feed.instruments().next().expect("one symbol").instrument.tick_size;
+    assert_eq!(tick.to_string(), "0.001");
 }
 
 #[test]

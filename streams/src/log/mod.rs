@@ -203,6 +203,12 @@ pub trait Producer: Send {
     fn abort(&mut self) -> Result<(), TxnError>;
 }
 
+/// May a log be at this address already? Looks without making one; of brokers nothing is known before they
+/// are asked.
+pub fn exists(uri: &str) -> bool {
+    uri.strip_prefix("embedded:").is_none_or(|dir| Env::exists(dir.as_ref()))
+}
+
 /// Opens a log by its URI: `kafka://host:port[,host:port]` or `embedded:DIR`.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_executor::block_on;
 use rdkafka::Offset as At;
 use rdkafka::TopicPartitionList;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header as RawHeader, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -72,6 +72,10 @@ impl Bed {
         producer.drain(PATIENCE).expect("written");
     }
 
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        settings::with(self.log.cluster.brokers(), &[]).create().expect("a client")
+    }
+
     /// A client of somebody else's.
     fn stranger(&self) -> BaseProducer {
         settings::with(self.log.cluster.brokers(), &[]).create().expect("a client")
@@ -126,6 +130,13 @@ fn a_topic_that_would_lose_records_is_refused_with_the_command_to_change_it() {
 #[test]
 fn a_record_from_the_future_is_refused_in_words() {
     let Some(bed) = bed("future") else { return };
+    // Kafka 4 has this limit by default, 3.9 only if told.
+    let limited = NewTopic::new(&bed.unique, 1, TopicReplication::Fixed(1))
+        .set("message.timestamp.after.max.ms", "3600000")
+        .set("retention.ms", "-1");
+    for made in block_on(bed.admin().create_topics([&limited], &AdminOptions::new())).expect("answered") {
+        made.expect("made");
+    }
     let tp = bed.topic();
     let far = Ts::from_millis(4_000_000_000_000);
     let mut producer = bed.producer(None);
@@ -173,11 +184,9 @@ fn history_that_is_gone_is_missed() {
     let Some(bed) = bed("history") else { return };
     let tp = bed.topic();
     bed.write(&tp, 10);
-    let admin: AdminClient<DefaultClientContext> =
-        settings::with(bed.log.cluster.brokers(), &[]).create().expect("a client");
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(tp.topic.as_str(), 0, At::Offset(4)).expect("a list");
-    block_on(admin.delete_records(&list, &AdminOptions::new())).expect("deleted");
+    block_on(bed.admin().delete_records(&list, &AdminOptions::new())).expect("deleted");
 
     let mut reader = bed.reader(None);
     start(&mut *reader, &tp, 3);

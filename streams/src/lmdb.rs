@@ -7,37 +7,26 @@
 #![expect(unsafe_code, reason = "LMDB maps a file into memory; each block has its proof")]
 
 mod boot;
+mod files;
+mod keeper;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use heed::types::Bytes;
 use heed::{AnyTls, CommitOrAbort, EnvFlags, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls};
 
+use self::keeper::Keeper;
 use crate::error::StoreError;
 
-/// The data file inside the directory.
-const FILE: &str = "lobstream.lmdb";
-/// The lock file beside it: who reads what, over all processes.
-const LOCK_FILE: &str = "lobstream.lmdb-lock";
-/// Room for 254 readers at once.
-const LOCK_BYTES: usize = 16 << 10;
 /// Longest key that LMDB takes.
 pub const KEY_BYTES_MAX: usize = 511;
 /// A map is grown in steps of this, which is a multiple of every page size in use.
 const MAP_STEP: usize = 1 << 16;
-/// How long a commit may stay unsynced under [`Durability::Fast`].
-const SYNC_EVERY: Duration = Duration::from_secs(5);
-/// Readers of killed processes are cleared each so many turns of [`SYNC_EVERY`]: once a minute.
-const CLEAR_READERS_TURNS: u32 = 12;
-
 /// Held while an environment is opened: two threads must not prepare one directory.
 static OPENING: Mutex<()> = Mutex::new(());
 
@@ -97,13 +86,6 @@ struct Map {
     mapped: RwLock<bool>,
 }
 
-/// The thread that syncs and clears dead readers.
-#[derive(Debug)]
-struct Keeper {
-    stop: SyncSender<()>,
-    thread: JoinHandle<()>,
-}
-
 /// Why a transaction could not be finished in the map as it is.
 enum Attempt<R> {
     Done(R),
@@ -124,10 +106,10 @@ impl Env {
         let failed = |e: io::Error| StoreError::Open { dir: dir.to_owned(), reason: e.to_string() };
         let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         fs::create_dir_all(dir).map_err(failed)?;
-        make_lock_file(dir).map_err(failed)?;
+        files::make_lock_file(dir).map_err(failed)?;
         let discarded = boot::power_was_lost(dir).map_err(failed)?;
         if discarded {
-            set_aside(dir).map_err(failed)?;
+            files::set_aside(dir).map_err(failed)?;
         }
         let env = open_file(dir, options)?;
         env.clear_stale_readers().map_err(|e| opening(dir, &e))?;
@@ -152,7 +134,7 @@ impl Env {
 
     /// Was an environment made in `dir`? Opening one would make it.
     pub fn exists(dir: &Path) -> bool {
-        dir.join(FILE).is_file()
+        dir.join(files::FILE).is_file()
     }
 
     /// Where it lies.
@@ -262,36 +244,13 @@ impl Env {
 
 impl Drop for Env {
     fn drop(&mut self) {
-        if let Some(Keeper { stop, thread }) = self.keeper.take() {
-            drop(stop);
-            let _ = thread.join();
-        }
+        drop(self.keeper.take());
         if let Some(mark) = self.mark.take() {
             let cleared = self.map.sync().map_err(|e| e.to_string());
             if let Err(e) = cleared.and_then(|()| mark.clear().map_err(|e| e.to_string())) {
                 tracing::warn!(dir = %self.map.dir.display(), error = e, "Store closed without a sync");
             }
         }
-    }
-}
-
-impl Keeper {
-    fn start(map: &Arc<Map>, durability: Durability) -> io::Result<Keeper> {
-        let (map, (stop, stopped)) = (Arc::clone(map), sync_channel(0));
-        let keep = move || {
-            let mut turn = 0_u32;
-            while stopped.recv_timeout(SYNC_EVERY) == Err(RecvTimeoutError::Timeout) {
-                turn = turn.wrapping_add(1);
-                let synced = if durability == Durability::Fast { map.sync() } else { Ok(()) };
-                let cleared =
-                    if turn.is_multiple_of(CLEAR_READERS_TURNS) { map.clear_readers() } else { Ok(()) };
-                if let Err(e) = synced.and(cleared) {
-                    tracing::error!(dir = %map.dir.display(), error = %e, "Store upkeep failed");
-                }
-            }
-        };
-        let thread = thread::Builder::new().name("lmdb-keeper".to_owned()).spawn(keep)?;
-        Ok(Keeper { stop, thread })
     }
 }
 
@@ -488,26 +447,8 @@ fn open_file(dir: &Path, options: &EnvOptions) -> Result<heed::Env<WithoutTls>, 
     unsafe { how.flags(durability | EnvFlags::NO_SUB_DIR) };
     // SAFETY: the map is read as LMDB's own pages. Only LMDB writes the file, through this crate, under the
     // lock file beside it, and heed refuses a second open in this process, which would break those locks.
-    let opened = unsafe { how.open(dir.join(FILE)) };
+    let opened = unsafe { how.open(dir.join(files::FILE)) };
     opened.map_err(|e| opening(dir, &e))
-}
-
-/// Makes the lock file with all its blocks. LMDB would make it sparse and write to it through a map, where
-/// a full disk is not an error but the end of the process. Linked into place when it is whole, because
-/// another process may be opening it.
-fn make_lock_file(dir: &Path) -> io::Result<()> {
-    let path = dir.join(LOCK_FILE);
-    if path.exists() {
-        return Ok(());
-    }
-    let draft = dir.join(format!("{LOCK_FILE}.{}", std::process::id()));
-    let written = fs::write(&draft, [0; LOCK_BYTES]);
-    if written.is_ok() {
-        // Another process was faster, or the file system has no links: then it is as LMDB makes it.
-        drop(fs::hard_link(&draft, &path));
-    }
-    let removed = fs::remove_file(&draft);
-    written.and(removed)
 }
 
 fn opening(dir: &Path, e: &heed::Error) -> StoreError {
@@ -515,12 +456,4 @@ fn opening(dir: &Path, e: &heed::Error) -> StoreError {
         heed::Error::EnvAlreadyOpened => StoreError::AlreadyOpen { dir: dir.to_owned() },
         e => StoreError::Open { dir: dir.to_owned(), reason: e.to_string() },
     }
-}
-
-fn set_aside(dir: &Path) -> io::Result<()> {
-    if dir.join(FILE).exists() {
-        fs::rename(dir.join(FILE), dir.join(format!("{FILE}.discarded")))?;
-    }
-    tracing::warn!(dir = %dir.display(), "Store discarded: power was lost before it was synced");
-    boot::forget(dir)
 }

@@ -191,6 +191,8 @@ pub trait Producer: Send {
     /// Hands over one record. [`SendError::Full`]: nothing was taken, serve events and call again.
     fn send(&mut self, record: OutRecord<'_>) -> Result<(), SendError>;
     /// Waits until every record handed over is acknowledged, and tells the last offset of each partition.
+    /// A log that assigns offsets at the commit tells those that a transaction will get if nobody else writes
+    /// to its partitions meanwhile: exact for topics with one writer, such as decisions and changelogs.
     fn drain(&mut self, within: Duration) -> Result<Acks, TxnError>;
     /// Puts consumed offsets into the transaction.
     fn send_offsets(&mut self, group: Option<&GroupMetadata>, offsets: &[Commit]) -> Result<(), TxnError>;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Core;
-use super::layout::{PartitionId, Reader, StoredBatch};
+use super::layout::{PartitionId, Reader};
 use super::receipts::Receipts;
 use super::writer::{GroupOffset, Submission};
+use super::{Core, corrupt};
 use crate::error::LogError;
 use crate::log::{
     Answer, Assignment, Commit, Consumer, ConsumerOptions, GroupEvent, GroupMetadata, Taken, TopicName, Tp,
@@ -195,10 +195,7 @@ impl Position {
             if next == extent.end {
                 return Ok(None);
             }
-            let entry = view.floor(core.tables.batches, &self.at.batch_key(next))?;
-            let batch = entry.and_then(|(key, value)| StoredBatch::decode(key, value));
-            let batch = batch.filter(|b| b.base <= next && next < b.end());
-            let batch = batch.ok_or_else(|| corrupt(tp, next, "no batch holds it"))?;
+            let batch = core.batch_of(view, tp, self.at, next)?;
             let plain = core.unpack(&batch).map_err(|e| corrupt(tp, batch.base, &e.to_string()))?;
             Ok(Some((plain, batch.base, batch.n)))
         })?;
@@ -227,8 +224,4 @@ fn commit(tp: &Tp, value: &[u8]) -> Option<Commit> {
 
 fn failure(what: impl ToString, reason: impl Into<String>) -> LogError {
     LogError::Client { what: what.to_string(), reason: reason.into(), retriable: false }
-}
-
-fn corrupt(tp: &Tp, offset: u64, reason: &str) -> LogError {
-    LogError::Corrupt { place: format!("{tp} at offset {offset}"), reason: reason.to_owned() }
 }

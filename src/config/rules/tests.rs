@@ -82,6 +82,7 @@ fn every_code_is_told_where_it_is() {
     one(&file("", "", &ok.replace("-0.3", "0.3"), ""), "R009", 10, 1, "sell");
     one(&file("", "", &format!("{ok}\nside = \"below\""), ""), "R009", 10, 1, "sell");
     one(&file("", "", ok, &over("leaf.x.buy = -0.5")), "R009", 13, 8, "sell");
+    one(&file("", "", ok, &over("leaf.x.buy = 0.1\nleaf.x.sell = 0.2")), "R009", 14, 8, "sell");
     one(&file("", "", &format!("{ok}\nexit_buy = 0.4"), ""), "R010", 11, 1, "exit_buy");
     one(&file("", "", &format!("{ok}\nexit_buy = -0.3"), ""), "R010", 11, 1, "exit_buy");
     one(&file("", "", &format!("{ok}\nexit_sell = 0.3"), ""), "R010", 11, 1, "exit_sell");

@@ -72,18 +72,16 @@ pub(super) fn write_png(scene: &Scene, path: &Path) -> Result<(), Error> {
 
 /// Averages 2×2 pixels into one.
 fn halve(large: &[u8], (width, height): (u32, u32)) -> Vec<u8> {
-    let (width, height) = (width as usize, height as usize);
-    let row = width * OVERSAMPLE as usize * 3;
-    let mut small = Vec::with_capacity(width * height * 3);
-    for y in 0..height {
-        let rows = &large[2 * y * row..(2 * y + 2) * row];
-        for x in 0..width {
-            for channel in 0..3 {
-                let at = x * 6 + channel;
-                let sum =
-                    [at, at + 3, row + at, row + at + 3].iter().map(|&i| u32::from(rows[i])).sum::<u32>();
-                small.push(((sum + 2) / 4) as u8);
-            }
+    let row = width as usize * 6;
+    let mut small = Vec::with_capacity(width as usize * height as usize * 3);
+    for rows in large.chunks_exact(2 * row) {
+        let (upper, lower) = rows.split_at(row);
+        for (u, l) in upper.chunks_exact(6).zip(lower.chunks_exact(6)) {
+            let mean = |i: usize| {
+                let sum = u16::from(u[i]) + u16::from(u[i + 3]) + u16::from(l[i]) + u16::from(l[i + 3]);
+                ((sum + 2) / 4) as u8
+            };
+            small.extend([mean(0), mean(1), mean(2)]);
         }
     }
     small

@@ -79,3 +79,91 @@ fn runs(series: &Series, value: impl Fn(usize) -> Option<f64>) -> Vec<Vec<(i64, 
     runs.retain(|run| !run.is_empty());
     runs
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Dataset;
+    use crate::report::chart::scene::{Label, Scene, Shape};
+    use crate::report::chart::theme::Theme;
+    use crate::report::plot::text_width;
+    use crate::run::{RunConfig, run};
+    use crate::strategy::StrategyConfig;
+
+    /// A zigzag of `n` bars that ends high, held from its second bar on.
+    fn held(symbol: &str, step_ms: i64, start_ms: i64, n: usize, price: f64) -> RunResult {
+        let bar = |i: usize| {
+            let px = price * (1.0 + 0.01 * ((i as f64 * 0.7).sin() + i as f64 / n as f64));
+            [px, px * 1.001, px * 0.999, px * 1.0005]
+        };
+        let bars: Vec<[f64; 4]> = (0..n).map(bar).collect();
+        let series = Series::from_ohlc("binance-usdm", symbol, step_ms, start_ms, &bars).expect("series");
+        let strategy = StrategyConfig::parse("bollinger", [("n", "5"), ("k", "1")]).expect("strategy");
+        let data = Dataset::from_series(vec![series]).expect("dataset");
+        run(&data, &RunConfig { strategy, ..RunConfig::default() }).expect("run")
+    }
+
+    fn labels(scene: &Scene) -> Vec<&Label> {
+        let shapes = scene.shapes.iter();
+        shapes.filter_map(|shape| if let Shape::Text(label) = shape { Some(label) } else { None }).collect()
+    }
+
+    fn check(scene: &Scene, what: &str) {
+        let labels = labels(scene);
+        let bounds: Vec<Rect> = labels
+            .iter()
+            .map(|label| label.bounds(text_width(&label.text, label.size, label.bold)))
+            .collect();
+        let frame = Rect { left: 0.0, top: 0.0, right: scene.size.0.into(), bottom: scene.size.1.into() };
+        for (i, a) in bounds.iter().enumerate() {
+            let inside = a.left >= frame.left && a.right <= frame.right && a.bottom <= frame.bottom;
+            assert!(inside, "{what}: {:?} leaves the chart: {a:?}", labels[i].text);
+            for (j, b) in bounds.iter().enumerate().skip(i + 1) {
+                assert!(!a.overlaps(b), "{what}: {:?} lies over {:?}", labels[i].text, labels[j].text);
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_lies_over_another_or_leaves_the_chart() {
+        let theme = Theme::light(Default::default());
+        let symbols = ["BTCUSDT", "1000SATSFDUSD_QUARTERLY_20241227"];
+        for step_ms in [1_000, 60_000, 3_600_000, 86_400_000] {
+            for n in [1, 2, 7, 61, 400, 5_000] {
+                for price in [0.000_012_3, 1.5, 61_737.6, 123_456_789.0] {
+                    let start_ms = 1_723_075_200_000 - 17_000 * n as i64;
+                    let result = held(symbols[n % 2], step_ms, start_ms, n, price);
+                    let what = format!("{n} bars of {step_ms} ms at {price}");
+                    check(&price_chart(&result, 0, &theme), &what);
+                    check(&equity_chart(&result, &theme), &what);
+                    check(&factor_chart(&result, 0, &theme), &what);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_point_of_a_chart_is_a_number() {
+        let theme = Theme::dark(Default::default());
+        for n in [1, 2, 300] {
+            let result = held("BTCUSDT", 1_000, 0, n, 100.0);
+            for scene in [price_chart(&result, 0, &theme), equity_chart(&result, &theme)] {
+                for shape in &scene.shapes {
+                    if let Shape::Line { points, .. } | Shape::Fill { points, .. } = shape {
+                        assert!(points.iter().all(|(x, y)| x.is_finite() && y.is_finite()), "{shape:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_breaks_where_the_book_was_lost() {
+        let mut result = held("BTCUSDT", 1_000, 0, 10, 100.0);
+        let series = std::sync::Arc::make_mut(&mut result.series[0]);
+        series.bars.after_spell[4] = true;
+        let lengths: Vec<usize> =
+            runs(series, |i| Some(series.bars.close[i]).filter(|_| i != 7)).iter().map(Vec::len).collect();
+        assert_eq!(lengths, [4, 3, 2]);
+    }
+}

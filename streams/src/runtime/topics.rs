@@ -24,7 +24,7 @@ pub(crate) fn ensure<M>(log: &dyn Log, topology: &Topology<M>) -> Result<Vec<u32
                 // Another sub-topology may be about to make it.
                 Err(Error::Log(e @ LogError::UnknownTopic { .. })) => {
                     waiting.push(sub);
-                    unknown = Some(e);
+                    unknown.get_or_insert(e);
                 }
                 Err(e) => return Err(e),
             }

@@ -38,6 +38,9 @@ impl Note {
     }
 }
 
+/// How often a drained buffer may be full again for one record.
+const FULL_MAX: u32 = 100;
+
 /// A producer with its transaction. It begins with the first record.
 pub(crate) struct Txn {
     id: String,
@@ -65,15 +68,21 @@ impl Txn {
     /// Sends one record; a full buffer is waited for, while nothing is taken from the inputs.
     pub(crate) fn send(&mut self, record: OutRecord<'_>) -> Result<(), SendError> {
         self.begin()?;
-        match self.producer.send(record) {
-            Err(SendError::Full) => {
-                self.drain()?;
-                self.producer.send(record)?;
+        let mut sent = self.producer.send(record);
+        for _ in 0..FULL_MAX {
+            match sent {
+                Err(SendError::Full) => {
+                    self.drain()?;
+                    sent = self.producer.send(record);
+                }
+                _ => break,
             }
-            sent => sent?,
         }
-        self.sent = true;
-        Ok(())
+        if let Err(SendError::Txn(e)) = &sent {
+            self.note_failure(e.class());
+        }
+        self.sent |= sent.is_ok();
+        sent
     }
 
     fn begin(&mut self) -> Result<(), TxnError> {
@@ -138,14 +147,18 @@ impl Txn {
         let producer = &mut *self.producer;
         let result = retry(self.deadline, || call(producer));
         if let Err(e) = &result {
-            match e.class() {
-                TxnClass::Abort => {}
-                TxnClass::Retriable | TxnClass::Fatal { .. } | TxnClass::Unknown => {
-                    self.state.become_next(TxnState::Broken);
-                }
-            }
+            self.note_failure(e.class());
         }
         result
+    }
+
+    fn note_failure(&mut self, class: TxnClass) {
+        match class {
+            TxnClass::Abort => {}
+            TxnClass::Retriable | TxnClass::Fatal { .. } | TxnClass::Unknown => {
+                self.state.become_next(TxnState::Broken);
+            }
+        }
     }
 }
 

@@ -327,3 +327,97 @@ impl Merge {
         channel.head = Some(Head { key: channel.key(eff, pos), beacon, lift });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::TopicName;
+
+    fn merge() -> Merge {
+        let tp = |name| Tp::new(&TopicName::new(name), 0);
+        let channels = vec![Channel::new(tp("a"), 0, 0, Offset(0)), Channel::new(tp("b"), 1, 1, Offset(0))];
+        Merge::new(channels, None)
+    }
+
+    /// Fetches records (offset, ts); a negative offset is a bye.
+    fn fetch(merge: &mut Merge, i: usize, records: &[(i64, i64)]) {
+        let fetched = merge.refill::<()>(i, |_, batch| {
+            for (offset, ts) in records {
+                let beacon = Beacon { origin: 0, bound: Ts(*ts), bye: true };
+                let (key, value) = (beacon.key(), beacon.value());
+                let (key, value) = if *offset < 0 { (&key[..], &value[..]) } else { (&b"k"[..], &b"v"[..]) };
+                let pos = Offset(offset.unsigned_abs());
+                batch.push(pos, Ts(*ts), 0, Some(key), Some(value), std::iter::empty());
+            }
+            Ok(true)
+        });
+        fetched.expect("fetched");
+    }
+
+    /// Processes all it can: (channel, time).
+    fn drain(merge: &mut Merge) -> Vec<(usize, i64)> {
+        let mut done = Vec::new();
+        while let Pick::Record(i) | Pick::Beacon(i) = merge.pick() {
+            done.push((i, merge.head_key(i).expect("picked").ts.0));
+            merge.advance(i);
+        }
+        done
+    }
+
+    #[test]
+    fn a_channel_that_left_is_not_waited_for_once_it_is_known_to_be_at_its_end() {
+        let mut m = merge();
+        fetch(&mut m, 0, &[(0, 10), (-1, 12)]);
+        fetch(&mut m, 1, &[(0, 11), (1, 50)]);
+        assert_eq!(drain(&mut m), [(0, 10), (1, 11), (0, 12), (1, 50)]);
+        assert_eq!(m.pick(), Pick::Wait(1), "the other one is");
+        m.forget_fetched(0);
+        fetch(&mut m, 1, &[(2, 60)]);
+        assert_eq!(m.pick(), Pick::Wait(0), "more of it may be there");
+        fetch(&mut m, 0, &[]);
+        assert_eq!(drain(&mut m), [(1, 60)]);
+    }
+
+    #[test]
+    fn what_comes_after_its_time_is_lifted_and_a_second_run_lifts_it_to_the_same_place() {
+        let mut first = merge();
+        fetch(&mut first, 0, &[(-1, 12)]);
+        fetch(&mut first, 1, &[(0, 11), (1, 50)]);
+        assert_eq!(drain(&mut first), [(1, 11), (0, 12), (1, 50)]);
+        fetch(&mut first, 0, &[(2, 20), (3, 70)]);
+        assert_eq!(first.take_lifted(), [], "nothing is decided before it is processed");
+        fetch(&mut first, 1, &[(2, 51), (3, 90)]);
+        assert_eq!(drain(&mut first), [(0, 51), (1, 51), (0, 70)]);
+        let lifted = first.take_lifted();
+        assert_eq!(lifted, [VirtualBeacon { channel: 0, pos: Offset(2), ts: Ts(51) }]);
+
+        let mut second = merge();
+        second.follow(lifted);
+        fetch(&mut second, 0, &[(-1, 12), (2, 20), (3, 70)]);
+        fetch(&mut second, 1, &[(0, 11), (1, 50), (2, 51), (3, 90)]);
+        assert_eq!(drain(&mut second), [(1, 11), (0, 12), (1, 50), (0, 51), (1, 51), (0, 70)]);
+        assert_eq!(second.take_lifted(), [], "it was no decision of this run");
+    }
+
+    #[test]
+    fn a_limit_ends_a_channel_early() {
+        let mut m = merge();
+        m.set_limit(0, Some(Offset(1)));
+        m.set_limit(1, Some(Offset(0)));
+        fetch(&mut m, 0, &[(0, 10), (1, 11)]);
+        assert_eq!(drain(&mut m), [(0, 10)]);
+        assert_eq!((m.pick(), m.channel(0).is_hungry()), (Pick::End, false));
+        m.set_limit(0, Some(Offset(2)));
+        assert_eq!(drain(&mut m), [(0, 11)]);
+    }
+
+    #[test]
+    fn what_was_processed_before_is_skipped_when_it_is_delivered_again() {
+        let mut m = merge();
+        m.set_progress(0, Progress { eff: None, next: Offset(5), left: false });
+        fetch(&mut m, 1, &[(-1, 1)]);
+        fetch(&mut m, 0, &[(3, 10), (4, 11), (7, 12)]);
+        assert_eq!(drain(&mut m), [(1, 1), (0, 12)]);
+        assert_eq!(m.channel(0).progress().next, Offset(8));
+    }
+}

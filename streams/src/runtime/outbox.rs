@@ -274,3 +274,103 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::TopicName;
+
+    fn outbox() -> (Outbox, usize, usize) {
+        let mut outbox = Outbox::default();
+        let tp = |p| Tp::new(&TopicName::new("out"), p);
+        let (a, b) = (outbox.target(tp(0)), outbox.target(tp(1)));
+        assert_eq!(outbox.target(tp(0)), a, "one partition, one chain");
+        (outbox, a, b)
+    }
+
+    fn push(outbox: &mut Outbox, to: usize, text: &str) {
+        let encode = |into: &mut Vec<u8>| {
+            into.extend_from_slice(text.as_bytes());
+            Ok(())
+        };
+        outbox.push(to, "k".into(), Ts(1), 0, encode).expect("small");
+    }
+
+    /// Sends at most `n` records: (partition, value, k).
+    fn send(outbox: &mut Outbox, n: usize) -> Vec<(u32, String, Option<u32>)> {
+        let mut sent = Vec::new();
+        let _ = outbox.flush(|record| {
+            if sent.len() == n {
+                return Err(());
+            }
+            let src = record.headers.first().and_then(|h| Src::decode(h.value));
+            let value = String::from_utf8_lossy(record.value.unwrap_or(b"null")).into_owned();
+            sent.push((record.tp.partition, value, src.map(|src| src.k)));
+            Ok(())
+        });
+        sent
+    }
+
+    #[test]
+    fn records_leave_in_order_and_survive_a_refusal() {
+        let (mut outbox, a, b) = outbox();
+        outbox.begin(Cause::default());
+        push(&mut outbox, a, "one");
+        push(&mut outbox, b, "two");
+        outbox.settle();
+        assert_eq!(send(&mut outbox, 1), [(0, "one".to_owned(), Some(0))]);
+        outbox.begin(Cause::default());
+        push(&mut outbox, a, "three");
+        outbox.settle();
+        outbox.push_own(b, b"task", None, Ts(9));
+        let rest =
+            [(1, "two".to_owned(), Some(1)), (0, "three".to_owned(), Some(0)), (1, "null".to_owned(), None)];
+        assert_eq!(send(&mut outbox, 9), rest);
+        assert!(outbox.is_empty() && outbox.bytes.is_empty());
+        let counts: Vec<u64> = outbox.outputs().iter().map(|output| output.count).collect();
+        assert_eq!(counts, [2, 1], "the engine's own record is no output");
+    }
+
+    #[test]
+    fn what_is_taken_back_is_neither_sent_nor_counted() {
+        let (mut outbox, a, _) = outbox();
+        outbox.begin(Cause::default());
+        push(&mut outbox, a, "tick");
+        outbox.settle();
+        let k = outbox.k();
+        push(&mut outbox, a, "wrong");
+        outbox.undo(k);
+        push(&mut outbox, a, "right");
+        outbox.settle();
+        let sent = send(&mut outbox, 9);
+        assert_eq!(sent, [(0, "tick".to_owned(), Some(0)), (0, "right".to_owned(), Some(1))]);
+        let mut chain = Chain::default();
+        chain.push(Some(b"k"), Some(b"tick"), Ts(1));
+        chain.push(Some(b"k"), Some(b"right"), Ts(1));
+        assert_eq!(outbox.outputs()[0].chain, chain);
+    }
+
+    #[test]
+    fn a_muted_outbox_counts_and_chains_the_same_and_sends_nothing() {
+        let (mut loud, a, _) = outbox();
+        let (mut muted, ..) = outbox();
+        muted.muted = true;
+        for outbox in [&mut loud, &mut muted] {
+            push(outbox, a, "one");
+            outbox.settle();
+            push(outbox, a, "two");
+            outbox.settle();
+        }
+        assert_eq!(muted.outputs(), loud.outputs());
+        assert_eq!((send(&mut muted, 9).len(), send(&mut loud, 9).len()), (0, 2));
+    }
+
+    #[test]
+    fn an_identity_survives_its_bytes() {
+        let cause = Cause { topic_rank: 1, partition: 2, offset: Offset(3) };
+        let src = Src { cause, k: 4 };
+        assert_eq!(src.encode(), [0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 4]);
+        assert_eq!(Src::decode(&src.encode()), Some(src));
+        assert_eq!(Src::decode(&src.encode()[1..]), None);
+    }
+}

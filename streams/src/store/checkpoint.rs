@@ -199,3 +199,88 @@ impl Sums {
         self.total
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lmdb::EnvOptions;
+    use crate::store::Slot;
+    use crate::store::kv::{Kv, KvStore};
+    use crate::store::{Origin, StoreDefinition};
+
+    fn stores() -> Stores {
+        let spec = Kv::new("counts").spec();
+        Stores(vec![Slot { id: StoreId(3), name: spec.name.clone(), changelog: false, store: (spec.make)() }])
+    }
+
+    fn kv(stores: &mut Stores) -> &mut KvStore {
+        stores.get_mut(StoreId(3)).expect("declared")
+    }
+
+    fn checkpoint(epoch: u64, digest: StateDigest) -> Checkpoint {
+        Checkpoint {
+            epoch,
+            topology: Chain([9; 32]),
+            decisions: Offset(12),
+            digest,
+            changelogs: vec![("counts".to_owned(), Offset(5))],
+            position: vec![1, 2, 3],
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_found_by_its_task_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let env = Env::open(dir.path(), &EnvOptions::default()).expect("an environment");
+        let checkpoints = Checkpoints::new(env, "app");
+        let (task, neighbour) = (TaskId { sub: 0, partition: 1 }, TaskId { sub: 0, partition: 2 });
+        let (mut stores, mut sums) = (stores(), Sums::default());
+        for (epoch, puts, delete) in
+            [(1, [(&b"a"[..], &b"1"[..]), (b"b", b"2")], None), (2, [(b"a", b"9"), (b"c", b"3")], Some(b"b"))]
+        {
+            puts.iter().for_each(|(key, value)| kv(&mut stores).put(key, value));
+            delete.into_iter().for_each(|key| kv(&mut stores).delete(key));
+            let mut writes = checkpoints.changes(task, &stores, &mut sums);
+            writes.push(checkpoints.head(task, &checkpoint(epoch, sums.total())));
+            checkpoints.write(&writes).expect("written");
+            stores.settled(Since::Checkpoint);
+        }
+        let found = checkpoints.load(task).expect("readable").expect("written").expect("understood");
+        assert_eq!(found, checkpoint(2, sums.total()));
+        let entries = checkpoints.entries("counts", 1).expect("readable");
+        assert_eq!(entries, [(b"a".to_vec(), b"9".to_vec()), (b"c".to_vec(), b"3".to_vec())]);
+        assert!(checkpoints.load(neighbour).expect("readable").is_none());
+        assert!(checkpoints.entries("counts", 2).expect("readable").is_empty());
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_entries_whatever_came_before() {
+        let mut expected = StateDigest::default();
+        expected.add("counts", b"a", b"2");
+        let (mut stores, mut sums) = (stores(), Sums::default());
+        kv(&mut stores).put(b"a", b"1");
+        kv(&mut stores).put(b"b", b"1");
+        sums.absorb(&stores);
+        stores.settled(Since::Checkpoint);
+        kv(&mut stores).put(b"a", b"2");
+        kv(&mut stores).delete(b"b");
+        assert_eq!(sums.absorb(&stores), expected);
+        assert_eq!(sums.absorb(&stores), expected, "absorbing twice changes nothing");
+        let mut loaded = Sums::default();
+        loaded.set(StoreId(3), "counts", b"a", Some(b"2"));
+        stores.0[0].store.load(b"a", Some(b"2"), Origin::Checkpoint).expect("bytes");
+        assert_eq!(loaded.total(), expected);
+    }
+
+    #[test]
+    fn damaged_heads_are_refused() {
+        let bytes = checkpoint(7, StateDigest(1 << 90)).encode();
+        assert_eq!(Checkpoint::decode(&bytes), Ok(checkpoint(7, StateDigest(1 << 90))));
+        for cut in 0..bytes.len() {
+            assert!(Checkpoint::decode(&bytes[..cut]).is_err(), "cut to {cut}");
+        }
+        let newer = [&[VERSION + 1], &bytes[1..]].concat();
+        let refused = Checkpoint::decode(&newer).expect_err("a newer version");
+        assert_eq!(refused.to_string(), "version 2; this program reads 1");
+    }
+}

@@ -229,3 +229,85 @@ impl<S: HotState> Store for HotStore<S> {
         self.marks.since_checkpoint.len() * TYPICAL
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Number(u8);
+
+    impl HotState for Number {
+        fn new(_: &[u8]) -> Number {
+            Number(0)
+        }
+
+        fn encode(&self, into: &mut Vec<u8>) {
+            into.push(self.0);
+        }
+
+        fn decode(_: &[u8], bytes: &[u8]) -> Result<Number, CodecError> {
+            bytes.first().map(|n| Number(*n)).ok_or_else(|| CodecError::new("empty"))
+        }
+    }
+
+    fn changes(store: &HotStore<Number>, since: Since) -> Vec<(Vec<u8>, Option<u8>)> {
+        let mut told = Vec::new();
+        store.changed(since, &mut |key, value| told.push((key.to_vec(), value.map(|v| v[0]))));
+        told
+    }
+
+    #[test]
+    fn objects_are_made_changed_and_removed_in_place() {
+        let mut store = HotStore::<Number>::default();
+        assert_eq!(store.edit(b"b", |n| std::mem::replace(&mut n.0, 7)), 0);
+        store.edit(b"a", |n| n.0 = 1);
+        store.edit_all(|_, n| n.0 += 10);
+        assert_eq!(store.iter().collect::<Vec<_>>(), [(&b"a"[..], &Number(11)), (b"b", &Number(17))]);
+        store.remove(b"b");
+        store.remove(b"absent");
+        assert_eq!((store.get(b"b"), store.iter().count()), (None, 1));
+        store.edit_all(|_, n| n.0 += 1);
+        assert_eq!(store.get(b"b"), None, "a removed object is not revived");
+    }
+
+    #[test]
+    fn a_panic_drops_what_its_record_touched_and_nothing_else() {
+        let mut store = HotStore::<Number>::default();
+        store.edit(b"a", |n| n.0 = 1);
+        store.edit(b"b", |n| n.0 = 2);
+        store.begin();
+        store.edit(b"b", |n| n.0 = 3);
+        store.undo(Failure::Refused);
+        assert_eq!(store.get(b"b"), Some(&Number(3)), "a node that refuses has changed nothing");
+        store.undo(Failure::Panicked);
+        assert_eq!((store.get(b"a"), store.get(b"b")), (Some(&Number(1)), None));
+        assert_eq!(changes(&store, Since::Checkpoint), [(b"a".to_vec(), Some(1)), (b"b".to_vec(), None)]);
+    }
+
+    #[test]
+    fn a_removal_is_told_to_everyone_and_then_forgotten() {
+        let mut store = HotStore::<Number>::default();
+        store.edit(b"a", |n| n.0 = 1);
+        store.settled(Since::Epoch);
+        store.settled(Since::Checkpoint);
+        store.remove(b"a");
+        store.settled(Since::Epoch);
+        assert_eq!(changes(&store, Since::Epoch), []);
+        assert_eq!(changes(&store, Since::Checkpoint), [(b"a".to_vec(), None)]);
+        store.settled(Since::Checkpoint);
+        assert!(store.objects.is_empty() && store.dirty_bytes() == 0);
+    }
+
+    #[test]
+    fn only_what_the_checkpoint_lacks_counts_as_changed_after_loading() {
+        let mut store = HotStore::<Number>::default();
+        store.load(b"a", Some(&[1]), Origin::Checkpoint).expect("bytes");
+        store.load(b"b", Some(&[2]), Origin::Checkpoint).expect("bytes");
+        store.load(b"b", Some(&[3]), Origin::Changelog).expect("bytes");
+        assert!(store.load(b"c", Some(&[]), Origin::Checkpoint).is_err());
+        assert_eq!(store.iter().map(|(_, n)| n.0).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(changes(&store, Since::Checkpoint), [(b"b".to_vec(), Some(3))]);
+        assert_eq!(changes(&store, Since::Epoch), []);
+    }
+}

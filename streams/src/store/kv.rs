@@ -138,3 +138,61 @@ impl Store for KvStore {
         self.dirty_bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changes(store: &KvStore, since: Since) -> Vec<(String, Option<String>)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut told = Vec::new();
+        store.changed(since, &mut |key, value| told.push((text(key), value.map(text))));
+        told
+    }
+
+    #[test]
+    fn a_failed_record_leaves_no_trace() {
+        let mut store = KvStore::default();
+        store.put(b"a", b"1");
+        store.put(b"b", b"2");
+        store.begin();
+        store.put(b"a", b"3");
+        store.put(b"a", b"4");
+        store.delete(b"b");
+        store.delete(b"absent");
+        store.put(b"c", b"5");
+        store.undo(Failure::Refused);
+        let entries: Vec<_> = store.range_from(b"").collect();
+        assert_eq!(entries, [(&b"a"[..], &b"1"[..]), (b"b", b"2")]);
+        store.undo(Failure::Refused);
+        assert_eq!(store.get(b"a"), Some(&b"1"[..]), "undone once");
+    }
+
+    #[test]
+    fn changes_are_told_once_per_key_until_they_are_settled() {
+        let mut store = KvStore::default();
+        store.put(b"b", b"1");
+        store.put(b"a", b"2");
+        store.put(b"b", b"3");
+        let (a, b) = (("a".to_owned(), Some("2".to_owned())), ("b".to_owned(), Some("3".to_owned())));
+        assert_eq!(changes(&store, Since::Epoch), [a.clone(), b.clone()]);
+        store.settled(Since::Epoch);
+        assert_eq!(changes(&store, Since::Epoch), []);
+        store.delete(b"a");
+        assert_eq!(changes(&store, Since::Epoch), [("a".to_owned(), None)]);
+        assert_eq!(changes(&store, Since::Checkpoint), [("a".to_owned(), None), b]);
+        store.settled(Since::Checkpoint);
+        assert_eq!((changes(&store, Since::Checkpoint), store.dirty_bytes()), (Vec::new(), 0));
+    }
+
+    #[test]
+    fn only_what_the_checkpoint_lacks_counts_as_changed_after_loading() {
+        let mut store = KvStore::default();
+        store.load(b"a", Some(b"1"), Origin::Checkpoint).expect("bytes");
+        store.load(b"b", Some(b"2"), Origin::Checkpoint).expect("bytes");
+        store.load(b"b", None, Origin::Changelog).expect("bytes");
+        assert_eq!((store.get(b"a"), store.get(b"b")), (Some(&b"1"[..]), None));
+        assert_eq!(changes(&store, Since::Checkpoint), [("b".to_owned(), None)]);
+        assert_eq!(changes(&store, Since::Epoch), []);
+    }
+}

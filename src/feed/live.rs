@@ -97,7 +97,6 @@ fn own(venue: Venue) -> Result<Own, Error> {
 #[derive(Clone, Debug)]
 struct Addresses {
     stream: String,
-    rest: String,
     depth: String,
     exchange_info: String,
 }
@@ -122,7 +121,6 @@ impl Addresses {
             ),
             depth: format!("{rest}{path}?limit={}&symbol=", options.depth.unwrap_or(own.depth)),
             exchange_info: format!("{rest}{}", path.replace("/depth", "/exchangeInfo")),
-            rest,
         })
     }
 }
@@ -161,7 +159,12 @@ impl LiveFeed {
         };
         let thread = std::thread::Builder::new()
             .name("live".into())
-            .spawn(move || runtime.block_on(connection))
+            .spawn(move || {
+                let ended = runtime.block_on(connection);
+                // A request may still be waiting for its reply; nobody waits for it any more.
+                runtime.shutdown_background();
+                ended
+            })
             .map_err(|e| Error::usage(format!("no thread for the connection: {e}")))?;
         Ok(LiveFeed { items, thread: Some(thread), report: FeedReport::default() })
     }
@@ -170,7 +173,7 @@ impl LiveFeed {
     ///
     /// # Errors
     /// The connection cannot go on.
-    pub fn next(&mut self) -> Result<Option<LiveItem>, Error> {
+    pub fn wait(&mut self) -> Result<Option<LiveItem>, Error> {
         if let Some(item) = self.items.blocking_recv() {
             if let LiveItem::Event(event) = &item {
                 self.report.lines += 1;
@@ -190,7 +193,7 @@ impl LiveFeed {
     /// # Errors
     /// The connection cannot go on, or the log takes no more.
     pub fn pour(&mut self, mut writer: TopicWriter<'_>) -> Result<Written, Error> {
-        while let Some(item) = self.next()? {
+        while let Some(item) = self.wait()? {
             match item {
                 LiveItem::Event(event) => writer.write(&event)?,
                 LiveItem::Tick(now) => {

@@ -1,7 +1,6 @@
 //! The live feed against a venue on loopback that replays a recording, with faults: what is in the log gives
 //! the venue's own book.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,6 +16,8 @@ use lobstream_market::sync::{BookSync, SyncInput, SyncOptions, SyncState};
 use lobstream_streams::beacon::Beacon;
 use lobstream_streams::log::{self, Answer, Assignment, ConsumerOptions, Log, TopicName, Tp, topic};
 use lobstream_streams::record::{Batch, Offset};
+
+use crate::support::recording;
 
 /// What the topic holds for the one symbol, and how many beacons.
 struct Topic {
@@ -69,21 +70,14 @@ fn follow(venue: &FakeVenue, events: &[MarketEvent]) -> Followed {
             sync.step(input);
         }
         joins += u32::from(before != SyncState::Synced && sync.state() == SyncState::Synced);
-        if event.body == Body::Control(Control::Disconnected) {
-            continue;
-        }
     }
     Followed { sync, joins, resyncs, connections }
 }
 
 /// Runs a live feed until the venue's last change has come, and reads the topic.
 fn run(test: &str, file: &str, frames: usize, faults: Vec<Fault>) -> Option<(FakeVenue, Topic)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/crypto/binance").join(file);
-    if !path.exists() {
-        eprintln!("SKIPPED {test}: {} is absent", path.display());
-        return None;
-    }
-    let venue = FakeVenue::start(&FakeOptions { file: path, frames, rate: 5_000, faults }).expect("venue");
+    let file = recording(test, &format!("crypto/binance/{file}"))?.into();
+    let venue = FakeVenue::start(&FakeOptions { file, frames, rate: 5_000, faults }).expect("venue");
     let dir = tempfile::tempdir().expect("dir");
     let log = log::open(&format!("embedded:{}", dir.path().display())).expect("log");
     let instrument = venue.instrument().clone();
@@ -94,7 +88,7 @@ fn run(test: &str, file: &str, frames: usize, faults: Vec<Fault>) -> Option<(Fak
     let mut feed = LiveFeed::start(options, clock, Arc::clone(&stop)).expect("start");
     let mut writer = TopicWriter::open(log.as_ref(), WriterOptions::default()).expect("writer");
     let deadline = clock.mono().0 + Duration::from_secs(60);
-    while let Some(item) = feed.next().expect("feed") {
+    while let Some(item) = feed.wait().expect("feed") {
         assert!(clock.mono().0 < deadline, "the venue's last change never came");
         match item {
             LiveItem::Event(event) => {

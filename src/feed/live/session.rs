@@ -92,7 +92,11 @@ impl Session {
 
     /// One connection, from connecting to its end.
     pub(super) async fn run(&mut self, stop: &AtomicBool) -> Ended {
-        let mut socket = match Socket::connect(&self.addresses.stream, CONNECT_WITHIN).await {
+        let connected = tokio::select! {
+            connected = Socket::connect(&self.addresses.stream, CONNECT_WITHIN) => connected,
+            () = stopped(stop) => return Ended::Stopped,
+        };
+        let mut socket = match connected {
             Ok(socket) => socket,
             Err(reason) => return Ended::Lost(format!("{}: {reason}", self.addresses.stream)),
         };
@@ -276,6 +280,13 @@ impl Session {
         }
         // Nobody listens any more: the next tick sees it and ends the session.
         let _ = self.send.send(LiveItem::Event(Box::new(event))).await;
+    }
+}
+
+/// Waits until the feed is told to stop.
+async fn stopped(stop: &AtomicBool) {
+    while !stop.load(Ordering::SeqCst) {
+        tokio::time::sleep(TICK).await;
     }
 }
 

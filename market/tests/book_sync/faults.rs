@@ -114,7 +114,7 @@ fn run(venue: Venue, seed: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_shown_spot_book_is_the_true_one(seed: u64) {

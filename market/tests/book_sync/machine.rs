@@ -225,6 +225,17 @@ fn a_futures_change_that_ends_at_the_snapshot_anchors_it() {
     assert_eq!(tell_snapshot(&mut sync, 22).outcome, Outcome::Synced);
 }
 
+/// After the join only `pu` counts, whatever the other ids say.
+#[test]
+fn a_futures_change_that_names_the_book_is_applied() {
+    let mut sync = BookSync::new(Venue::BinanceUsdm, SyncOptions::default());
+    tell(&mut sync, 5, 10);
+    tell_snapshot(&mut sync, 10);
+    let repeats = BookDelta { prev_id: Some(10), ..delta(10, 10, &[(100, 8)], &[]) };
+    assert_eq!(sync.step(SyncInput::Delta(&repeats)).outcome, Outcome::Applied);
+    assert_eq!(sync.view().book.qty(Side::Bid, Ticks(100)), Lots(8));
+}
+
 #[test]
 fn without_ids_books_are_taken_as_they_come() {
     let plain = BookDelta { first_id: None, last_id: None, prev_id: None, ..delta(1, 1, &[(100, 9)], &[]) };

@@ -175,6 +175,8 @@ fn any_op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Short lives, so that a failure shrinks to the few operations that matter.
     #[test]
     fn short_lives_equal_two_ordered_maps(ops in prop::collection::vec(any_op(), 1..60)) {

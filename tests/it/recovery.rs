@@ -13,7 +13,7 @@ const KILLS: usize = 10;
 /// came to its end; then lets it finish.
 pub(crate) fn killed_at_random(test: &str, args: &[&str], longest: Duration) -> usize {
     let seed = u64::from(std::process::id());
-    eprintln!("{test}: seed {seed}");
+    println!("{test}: seed {seed}");
     let mut rng = Rng::new(seed);
     let mut kills = 0;
     for _ in 0..KILLS {

@@ -1,5 +1,6 @@
 //! What the integration tests share: the binary, the recordings, the servers, and loud skips.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -82,9 +83,10 @@ fn server(test: &str, variable: &str) -> Option<String> {
     value
 }
 
-/// Says that a test did not run.
+/// Says that a test did not run, past the test harness, which would hide it.
 pub(crate) fn skipped(test: &str, why: &str) {
-    eprintln!("SKIPPED {test}: {why}");
+    let line = format!("SKIPPED {test}: {why}\n");
+    std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");
 }
 
 /// A name no other test run uses, for topics and databases on shared servers.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A crate's modules from the top layer to the bottom one. A module imports itself and what is further
 /// down; modules of one layer do not know each other.
@@ -126,7 +126,7 @@ fn rust_files(folder: &str) -> Vec<String> {
     found
 }
 
-fn relative(path: &PathBuf) -> String {
+fn relative(path: &Path) -> String {
     path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned()
 }
 

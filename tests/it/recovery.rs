@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Folder, Rng, command, lobstream, recording, root};
+use crate::support::{Folder, Rng, command, lobstream, recording, root, said};
 
 const FILES: [&str; 2] =
     ["crypto/binance/usdm_btcusdt_20240808.gz", "crypto/binance/spot_btcusdt_20240808.gz"];
@@ -13,7 +13,7 @@ const KILLS: usize = 10;
 /// came to its end; then lets it finish.
 pub(crate) fn killed_at_random(test: &str, args: &[&str], longest: Duration) -> usize {
     let seed = u64::from(std::process::id());
-    println!("{test}: seed {seed}");
+    said(&format!("{test}: seed {seed}"));
     let mut rng = Rng::new(seed);
     let mut kills = 0;
     for _ in 0..KILLS {

@@ -83,10 +83,14 @@ fn server(test: &str, variable: &str) -> Option<String> {
     value
 }
 
-/// Says that a test did not run, past the test harness, which would hide it.
+/// Says that a test did not run.
 pub(crate) fn skipped(test: &str, why: &str) {
-    let line = format!("SKIPPED {test}: {why}\n");
-    std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");
+    said(&format!("SKIPPED {test}: {why}"));
+}
+
+/// Prints a line past the test harness, which would hide it.
+pub(crate) fn said(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).expect("standard error is open");
 }
 
 /// A name no other test run uses, for topics and databases on shared servers.

@@ -43,6 +43,10 @@ impl StepEvidence {
     /// One level, trade or ticker side. Texts that are no numbers are judged by the reader.
     pub(crate) fn see(&mut self, px: &str, qty: &str) {
         self.seen = true;
+        let known = decimals(px) <= self.px_decimals.into() && decimals(qty) <= self.qty_decimals.into();
+        if known && self.published.is_none() {
+            return;
+        }
         let (Ok(px), Ok(qty)) = (Decimal::parse(px), Decimal::parse(qty)) else { return };
         self.px_decimals = self.px_decimals.max(px.normalized().decimals);
         self.qty_decimals = self.qty_decimals.max(qty.normalized().decimals);
@@ -86,6 +90,13 @@ impl StepEvidence {
             }
         }
     }
+}
+
+/// Digits behind the point without trailing zeros, of a text that may be no number.
+fn decimals(text: &str) -> usize {
+    let behind = text.bytes().rev().position(|b| b == b'.').unwrap_or(0);
+    let zeros = text.bytes().rev().take(behind).take_while(|b| *b == b'0').count();
+    behind - zeros
 }
 
 /// Steps that the user gave for all symbols.
@@ -154,6 +165,7 @@ mod tests {
         evidence.see("1.25", "191.38900600");
         assert_eq!(evidence.steps(), (step("0.01"), step("0.000001"), Origin::Inferred));
     }
+
     #[test]
     fn the_venue_is_believed_while_every_text_fits() {
         let mut evidence = StepEvidence::default();

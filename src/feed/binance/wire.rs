@@ -99,20 +99,24 @@ pub(crate) fn parse(json: &[u8]) -> Result<Parsed<'_>, WireError> {
     if json.trim_ascii_start().first() != Some(&b'{') {
         return Err(WireError { reason: "not a JSON object".into(), symbol: None, kind: None });
     }
-    let wire: Wire<'_> = match serde_json::from_slice(json) {
+    // Judged once as a whole: from bytes, every single text in it would be.
+    let Ok(json) = std::str::from_utf8(json) else {
+        return Err(WireError { reason: "not UTF-8".into(), symbol: None, kind: None });
+    };
+    let mut wire: Wire<'_> = match serde_json::from_str(json) {
         Ok(wire) => wire,
         Err(error) => return unusual(json, &error),
     };
-    match wire.data {
-        Object::Map(data) => data.message(wire.stream.is_some()),
+    match std::mem::take(&mut wire.data) {
+        Object::Map(mut data) => data.message(wire.stream.is_some()),
         Object::Other => Ok(Parsed { message: Message::Other("list"), evidence: None }),
         Object::Absent => wire.message(false),
     }
 }
 
 /// A text whose fields have other types than ours: a kind that we do not read, or a broken message.
-fn unusual<'a>(json: &'a [u8], error: &serde_json::Error) -> Result<Parsed<'a>, WireError> {
-    let names: Names<'a> = serde_json::from_slice(json).map_err(|_| WireError {
+fn unusual<'a>(json: &'a str, error: &serde_json::Error) -> Result<Parsed<'a>, WireError> {
+    let names: Names<'a> = serde_json::from_str(json).map_err(|_| WireError {
         reason: error.to_string(),
         symbol: None,
         kind: None,
@@ -177,7 +181,7 @@ struct Wire<'a> {
 }
 
 impl<'a> Wire<'a> {
-    fn message(self, in_stream: bool) -> Result<Parsed<'a>, WireError> {
+    fn message(&mut self, in_stream: bool) -> Result<Parsed<'a>, WireError> {
         let (symbol, kind) = (self.s, self.e);
         self.read(in_stream).map_err(|missing| WireError {
             reason: format!("field {missing} is missing or of another kind"),
@@ -186,7 +190,7 @@ impl<'a> Wire<'a> {
         })
     }
 
-    fn read(self, in_stream: bool) -> Result<Parsed<'a>, &'static str> {
+    fn read(&mut self, in_stream: bool) -> Result<Parsed<'a>, &'static str> {
         let evidence = self.evidence();
         let message = match self.e {
             Some("depthUpdate") => self.depth().map(Message::Depth)?,
@@ -229,7 +233,7 @@ impl<'a> Wire<'a> {
         }
     }
 
-    fn depth(self) -> Result<Depth<'a>, &'static str> {
+    fn depth(&mut self) -> Result<Depth<'a>, &'static str> {
         Ok(Depth {
             symbol: self.s.ok_or("s")?,
             sent: self.E.ok_or("E")?,
@@ -237,12 +241,12 @@ impl<'a> Wire<'a> {
             first: self.U.ok_or("U")?,
             last: self.u.ok_or("u")?,
             prev: self.pu,
-            bids: self.b.levels().ok_or("b")?,
-            asks: self.a.levels().ok_or("a")?,
+            bids: std::mem::take(&mut self.b).levels().ok_or("b")?,
+            asks: std::mem::take(&mut self.a).levels().ok_or("a")?,
         })
     }
 
-    fn trade(self, aggregate: bool) -> Result<TradeText<'a>, &'static str> {
+    fn trade(&self, aggregate: bool) -> Result<TradeText<'a>, &'static str> {
         let id = if aggregate { self.a.number() } else { self.t };
         Ok(TradeText {
             symbol: self.s.ok_or("s")?,
@@ -256,7 +260,7 @@ impl<'a> Wire<'a> {
         })
     }
 
-    fn ticker(self) -> Result<Ticker<'a>, &'static str> {
+    fn ticker(&self) -> Result<Ticker<'a>, &'static str> {
         Ok(Ticker {
             symbol: self.s.ok_or("s")?,
             time: self.T,
@@ -266,13 +270,13 @@ impl<'a> Wire<'a> {
         })
     }
 
-    fn snapshot(self) -> Result<SnapshotText<'a>, &'static str> {
+    fn snapshot(&mut self) -> Result<SnapshotText<'a>, &'static str> {
         Ok(SnapshotText {
             symbol: self.symbol,
             time: self.T.or(self.E),
             last_id: self.lastUpdateId.ok_or("lastUpdateId")?,
-            bids: self.bids.ok_or("bids")?.0,
-            asks: self.asks.ok_or("asks")?.0,
+            bids: self.bids.take().ok_or("bids")?.0,
+            asks: self.asks.take().ok_or("asks")?.0,
         })
     }
 }

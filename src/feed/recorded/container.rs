@@ -66,7 +66,7 @@ impl Lines {
             }
         }
         let rest = &self.block[self.at..];
-        let (len, ended) = match rest.iter().position(|b| *b == b'\n') {
+        let (len, ended) = match memchr::memchr(b'\n', rest) {
             Some(len) => (len, true),
             None => (rest.len(), false),
         };
@@ -130,7 +130,7 @@ fn send_blocks(mut source: Box<dyn Read + Send>, to: &SyncSender<Result<Vec<u8>,
         let mut block = rest;
         block.reserve(BLOCK_BYTES);
         let outcome = (&mut source).take(BLOCK_BYTES as u64).read_to_end(&mut block);
-        let whole = block[before..].iter().rposition(|b| *b == b'\n').map_or(0, |at| before + at + 1);
+        let whole = memchr::memrchr(b'\n', &block[before..]).map_or(0, |at| before + at + 1);
         let end = matches!(outcome, Ok(0));
         rest = if end { Vec::new() } else { block.split_off(whole) };
         if !block.is_empty() && to.send(Ok(block)).is_err() {

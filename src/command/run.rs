@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use lobstream_market::instrument::Venue;
-use lobstream_streams::error::LogError;
+use lobstream_streams::error::{Error as EngineError, LogError};
 use lobstream_streams::log::{self, Log, TopicName, TopicSpec};
 use lobstream_streams::runtime::metrics::Progress;
 use lobstream_streams::runtime::{App, Until};
@@ -144,9 +144,22 @@ pub(super) fn run(
         running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     let stored = finish(sinks);
-    ended?;
+    ended.map_err(with_advice)?;
     let p = progress.snapshot();
     Ok(RunReport { records: p.records_in, outputs: p.records_out, poisoned: p.poisoned, stored: stored? })
+}
+
+/// A run that was killed is repeated from its last checkpoint, and must come to the same rows and signals.
+fn with_advice(error: EngineError) -> Error {
+    match error {
+        EngineError::StateDiverged { .. } => Error::Exists {
+            what: format!(
+                "{error}. If the rules file or the program was changed after a run that was killed: run once with \
+                 the old one, or under another --app name"
+            ),
+        },
+        other => other.into(),
+    }
 }
 
 /// The output topics, made if they are missing, so that the stores can follow them from the start.

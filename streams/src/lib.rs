@@ -57,7 +57,7 @@
 //! let lines = TopicName::new("lines.in");
 //! log.ensure_topic(&TopicSpec { name: lines.clone(), partitions: 1, retention: None, compact: false })?;
 //! let (tp, mut producer) = (Tp::new(&lines, 0), log.producer(&ProducerOptions::default())?);
-//! for (i, word) in ["bid", "ask", "bid"].iter().enumerate() {
+//! for (i, word) in ["red", "blue", "red"].iter().enumerate() {
 //!     let (key, value) = (Some(word.as_bytes()), Some(word.as_bytes()));
 //!     producer.send(OutRecord { tp: &tp, key, value, ts: Ts(i as i64), seq: 0, headers: &[] })?;
 //! }
@@ -78,7 +78,7 @@
 //! # consumer.answer(Answer::Start(&[(out.clone(), Offset(0))]))?;
 //! # consumer.take(&out, 10, &mut batch)?;
 //! # let values: Vec<_> = batch.iter().map(|r| String::from_utf8_lossy(r.value.unwrap_or_default()).into_owned()).collect();
-//! assert_eq!(values, ["bid 1", "ask 1", "bid 2"]); // read back from `lines.out`
+//! assert_eq!(values, ["red 1", "blue 1", "red 2"]); // read back from `lines.out`
 //! # Ok(())
 //! # }
 //! ```

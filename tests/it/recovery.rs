@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Folder, Rng, command, lobstream, recording, root, said};
+use crate::support::{Folder, Rng, command, lobstream, recording, root, said, wait_for};
 
 const FILES: [&str; 2] =
     ["crypto/binance/usdm_btcusdt_20240808.gz", "crypto/binance/spot_btcusdt_20240808.gz"];
@@ -60,4 +60,26 @@ fn run_killed_ten_times_on_the_embedded_log_stores_what_an_undisturbed_run_store
     let want = digest(&calm_lmdb);
     assert_eq!(digest(&lmdb), want);
     assert_eq!(digest(&parquet), want);
+}
+
+#[test]
+fn rules_that_change_after_a_kill_are_told_and_the_old_ones_go_on() {
+    let test = "rules_that_change_after_a_kill_are_told_and_the_old_ones_go_on";
+    let Some(file) = recording(test, FILES[0]) else { return };
+    let folder = Folder::new();
+    let (log, results) = (folder.uri("embedded", "log"), folder.uri("lmdb", "results"));
+    lobstream(&["replay", &file, "--log", &log]).ok();
+    let rules = root().join("examples/rules.toml").to_string_lossy().into_owned();
+    let run = ["run", "--log", &log, "--results", &results, "--until-end"];
+    let mut killed = command(&run).spawn().expect("starts");
+    let begun = wait_for(Duration::from_secs(30), || {
+        let now = lobstream(&["digest", "--from", &results]);
+        now.code == Some(0) && !now.stdout.starts_with("factors 0 ")
+    });
+    killed.kill().expect("killed");
+    killed.wait().expect("ended");
+    assert!(begun, "some rows were stored before the kill");
+    lobstream(&[&run[..], &["--rules", &rules]].concat()).fails(6, &["rules file", "--app"]);
+    lobstream(&run).ok();
+    lobstream(&[&run[..], &["--rules", &rules]].concat()).ok();
 }

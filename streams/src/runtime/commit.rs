@@ -105,9 +105,8 @@ impl<M: Clone + 'static> StreamThread<'_, M> {
             match self.end_transaction(&mut sealed) {
                 Ok(()) => {}
                 Err(SendError::Txn(e)) => {
-                    if !self.recover(e, &sealed)? {
-                        return Ok(true);
-                    }
+                    self.recover(e)?;
+                    return Ok(true);
                 }
                 Err(e @ (SendError::Full | SendError::TooLarge { .. })) => return Err(e.into()),
             }
@@ -299,34 +298,22 @@ impl<M: Clone + 'static> StreamThread<'_, M> {
         }
     }
 
-    /// A transaction call failed. `true`: the epoch was committed all the same; `false`: every task of this
-    /// thread goes back to its last committed epoch and processes its inputs again.
-    pub(crate) fn recover_from(&mut self, e: TxnError) -> Result<(), Error> {
-        self.recover(e, &[]).map(drop)
-    }
-
-    fn recover(&mut self, e: TxnError, sealed: &[Sealed]) -> Result<bool, Error> {
+    /// A transaction call failed: every task of this thread goes back to what is committed. Where nobody
+    /// knows whether the commit happened, the notes tell, once nothing can be under way any more.
+    pub(crate) fn recover(&mut self, e: TxnError) -> Result<(), Error> {
         tracing::warn!(id = self.txn.id(), error = %e, class = ?e.class(), "Transaction failed");
         self.troubles += 1;
         if self.troubles > TROUBLES_MAX {
             return Err(e.into());
         }
         match e.class() {
-            TxnClass::Fatal { fenced: true } => Err(Error::Fenced { id: self.txn.id().to_owned() }),
-            TxnClass::Abort => {
-                self.txn.abort()?;
-                self.roll_back()?;
-                Ok(false)
-            }
-            TxnClass::Retriable | TxnClass::Fatal { fenced: false } | TxnClass::Unknown => {
+            TxnClass::Fatal { fenced: true } => return Err(Error::Fenced { id: self.txn.id().to_owned() }),
+            TxnClass::Abort if self.txn.has_content() => self.txn.abort()?,
+            TxnClass::Abort | TxnClass::Retriable | TxnClass::Fatal { fenced: false } | TxnClass::Unknown => {
                 self.replace_producer()?;
-                if self.was_committed(sealed)? {
-                    return Ok(true);
-                }
-                self.roll_back()?;
-                Ok(false)
             }
         }
+        self.roll_back()
     }
 
     /// Whatever the old producer still has under way is fenced off by the new one.
@@ -335,19 +322,6 @@ impl<M: Clone + 'static> StreamThread<'_, M> {
         self.txn = Txn::new(&*self.shared.log, &id, self.shared.settings.txn_deadline)?;
         self.shared.progress.add(Counter::ProducersReplaced, 1);
         Ok(())
-    }
-
-    /// The epoch in the note decides: nothing else knows whether a commit without an answer happened.
-    fn was_committed(&mut self, sealed: &[Sealed]) -> Result<bool, Error> {
-        let Some((index, epoch)) =
-            sealed.iter().find_map(|one| Some((one.index, one.decision.as_ref()?.epoch)))
-        else {
-            return Ok(false);
-        };
-        let tps: Vec<Tp> = self.tasks[index].task.inputs().cloned().collect();
-        let committed = self.consumer.committed(&tps)?;
-        let notes = committed.iter().flatten().filter_map(|commit| Note::parse(&commit.note));
-        Ok(notes.map(|note| note.epoch).min() == Some(epoch))
     }
 
     /// Every task begins anew from what is committed: the same road as after a crash.

@@ -307,7 +307,7 @@ impl<'a, M: Clone + 'static> StreamThread<'a, M> {
     fn send(&mut self, i: usize) -> Result<(), Error> {
         match self.flush(i) {
             Ok(()) => Ok(()),
-            Err(SendError::Txn(e)) => self.recover_from(e),
+            Err(SendError::Txn(e)) => self.recover(e),
             Err(e @ (SendError::Full | SendError::TooLarge { .. })) => Err(e.into()),
         }
     }

@@ -46,7 +46,7 @@ pub(crate) struct Txn {
     id: String,
     producer: Box<dyn Producer>,
     state: TxnState,
-    /// Aborting an empty transaction is not allowed.
+    /// The open transaction is not empty.
     sent: bool,
     deadline: Duration,
 }
@@ -106,15 +106,17 @@ impl Txn {
         offsets: &[Commit],
     ) -> Result<(), TxnError> {
         self.begin()?;
+        self.guard(|producer| producer.send_offsets(group, offsets))?;
         self.sent = true;
-        self.guard(|producer| producer.send_offsets(group, offsets))
+        Ok(())
     }
 
     /// Adds state writes.
     pub(crate) fn ship(&mut self, writes: &StateWrites) -> Result<bool, TxnError> {
         self.begin()?;
+        let shipped = self.guard(|producer| producer.ship(writes))?;
         self.sent = true;
-        self.guard(|producer| producer.ship(writes))
+        Ok(shipped)
     }
 
     /// Makes all of it visible.
@@ -127,11 +129,13 @@ impl Txn {
         Ok(())
     }
 
+    /// Does the open transaction hold anything? An empty one must not be aborted.
+    pub(crate) fn has_content(&self) -> bool {
+        self.sent
+    }
+
     /// Gives the open transaction up.
     pub(crate) fn abort(&mut self) -> Result<(), TxnError> {
-        if self.state == TxnState::Idle || !self.sent {
-            return Ok(());
-        }
         self.state.become_next(TxnState::Aborting);
         self.guard(|producer| producer.abort())?;
         self.state.become_next(TxnState::Idle);

@@ -62,28 +62,48 @@ fn filled(bed: &Bed) -> Arc<dyn Log> {
     log
 }
 
-#[test]
-fn of_two_instances_the_older_one_ends() {
+/// Runs an application, then a second one in its place, which must end the first.
+fn the_older_one_ends(instance_of_new: &str) {
     let bed = Bed::embedded();
     let log = filled(&bed);
-    let settings = settings(&bed.dir.path().join("state"));
-    let (old, new) =
-        (app(&bed.app, Protocol::B, &log, &settings), app(&bed.app, Protocol::B, &log, &settings));
-    let progress = Progress::default();
-    std::thread::scope(|scope| {
-        let zombie = scope.spawn(|| old.run(Until::Shutdown, &AtomicBool::new(false), &progress).map(drop));
+    let mut settings = settings(&bed.dir.path().join("state"));
+    let old = app(&bed.app, Protocol::B, &log, &settings);
+    settings.instance = instance_of_new.to_owned();
+    let new = app(&bed.app, Protocol::B, &log, &settings);
+    let (shutdown, progress) = (AtomicBool::new(false), Progress::default());
+    let (ran, ended) = std::thread::scope(|scope| {
+        let zombie = scope.spawn(|| old.run(Until::Shutdown, &shutdown, &progress));
         while progress.snapshot().commits == 0 {
             std::thread::sleep(Duration::from_millis(1));
         }
-        run(&new).expect("the newer one runs");
+        let ran = run(&new);
         // The older one learns of it with its next commit: give it something to do.
         append(&bed, &log, Workload { start: 9_000_000, records: 200, ..WORKLOAD });
-        let error = zombie.join().expect("no panic").expect_err("it must end");
-        assert!(matches!(&error, Error::Fenced { id } if id == "app-0-0"), "{error}");
-        assert!(error.to_string().contains("app-0-0 is held by another process"), "{error}");
+        for _ in 0..1_000 {
+            if zombie.is_finished() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        shutdown.store(true, Ordering::Release);
+        (ran, zombie.join().expect("no panic"))
     });
+    ran.expect("the newer one runs");
+    let error = ended.expect_err("the older one must end");
+    assert!(matches!(&error, Error::Fenced { id } if id == "app-0-0"), "{error}");
+    assert!(error.to_string().contains("app-0-0 is held by another process"), "{error}");
     run(&new).expect("the newer one goes on");
     check(&bed, &log);
+}
+
+#[test]
+fn of_two_instances_of_one_name_the_older_one_ends() {
+    the_older_one_ends("0");
+}
+
+#[test]
+fn an_instance_of_another_name_takes_over_who_committed_before() {
+    the_older_one_ends("other");
 }
 
 #[test]

@@ -97,7 +97,13 @@ impl Log for Flaky {
 
     fn producer(&self, options: &ProducerOptions) -> Result<Box<dyn Producer>, LogError> {
         let producer = self.log.producer(options)?;
-        Ok(Box::new(FlakyProducer { producer, faults: Arc::clone(&self.faults), tries: 0, dead: false }))
+        Ok(Box::new(FlakyProducer {
+            producer,
+            faults: Arc::clone(&self.faults),
+            tries: 0,
+            dead: false,
+            empty: true,
+        }))
     }
 
     fn state(&self) -> Option<Arc<Env>> {
@@ -112,6 +118,8 @@ struct FlakyProducer {
     tries: u32,
     /// Only drop is legal.
     dead: bool,
+    /// Nothing was put into the transaction.
+    empty: bool,
 }
 
 impl FlakyProducer {
@@ -150,8 +158,10 @@ impl Producer for FlakyProducer {
         if self.faults.draw(&[Fault::Full], 50).is_some() {
             return Err(SendError::Full);
         }
-        self.fail("send", &[Fault::Abort, Fault::Fatal], 3_000)?;
-        self.producer.send(record)
+        self.fail("send", &[Fault::Abort, Fault::Fatal], if self.empty { 8 } else { 3_000 })?;
+        self.producer.send(record)?;
+        self.empty = false;
+        Ok(())
     }
 
     fn drain(&mut self, within: Duration) -> Result<Acks, TxnError> {
@@ -161,10 +171,13 @@ impl Producer for FlakyProducer {
 
     fn send_offsets(&mut self, group: Option<&GroupMetadata>, offsets: &[Commit]) -> Result<(), TxnError> {
         self.fail("send_offsets", &[Fault::Retry, Fault::Abort, Fault::Fatal, Fault::Lost], 20)?;
-        self.producer.send_offsets(group, offsets)
+        self.producer.send_offsets(group, offsets)?;
+        self.empty = false;
+        Ok(())
     }
 
     fn ship(&mut self, writes: &StateWrites) -> Result<bool, TxnError> {
+        self.empty &= !self.faults.local;
         if self.faults.local { self.producer.ship(writes) } else { Ok(false) }
     }
 
@@ -176,13 +189,27 @@ impl Producer for FlakyProducer {
             self.producer.commit().expect("the embedded log commits");
         }
         failed?;
+        self.empty = true;
         self.producer.commit()
     }
 
     fn abort(&mut self) -> Result<(), TxnError> {
         assert!(!self.dead, "abort on a producer that may only be dropped");
+        assert!(!self.empty, "abort of an empty transaction");
+        self.empty = true;
         self.producer.abort()
     }
+}
+
+/// The log without a place for state beside its records: tasks keep environments of their own, as on Kafka.
+pub(crate) fn without_state(log: &Arc<dyn Log>) -> Arc<dyn Log> {
+    let faults = Faults {
+        random: Mutex::new(Random(1)),
+        allowed: Vec::new(),
+        happened: Default::default(),
+        local: false,
+    };
+    Arc::new(Flaky { log: Arc::clone(log), faults: Arc::new(faults) })
 }
 
 /// Runs the application over a flaky log, again after each time it gave up, and asks the oracle.

@@ -150,9 +150,8 @@ fn process(
         state_dir: PathBuf::new(),
     };
     let line = spinner("run");
-    let ran = run(&options, log, stop, |progress| {
-        let p = progress.snapshot();
-        line.set_message(format!("{} records in, {} out", p.records_in, p.records_out));
+    let ran = run(&options, log, stop, |now| {
+        line.set_message(format!("{} records in, {} out", now.records, now.outputs));
     });
     line.finish_and_clear();
     ran

@@ -23,6 +23,7 @@ use crate::codec::topic_name;
 use crate::config::{flags, rules};
 use crate::error::Error;
 use crate::feed::writer::{PARTITIONS, WriterOptions};
+use crate::pipeline::Message;
 use crate::pipeline::factors::{PipelineOptions, topology};
 use crate::sink::results::Results;
 use crate::sink::runner::{SinkRunner, SinkThread};
@@ -46,6 +47,7 @@ pub(super) struct RunReport {
     pub(super) records: u64,
     pub(super) outputs: u64,
     pub(super) poisoned: u64,
+    pub(super) commits: u64,
     /// Rows stored, by address.
     pub(super) stored: Vec<(String, u64)>,
 }
@@ -74,12 +76,16 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
         state_dir: args.state.clone(),
     };
     if args.describe {
-        say(topology(&options.pipeline)?.describe());
+        for &venue in &options.pipeline.venues {
+            say(topology(&options.pipeline, venue)?.describe());
+        }
         return Ok(());
     }
     let stop = interrupted()?;
     let line = spinner("run");
-    let done = run(&options, &log, &stop, |progress| line.set_message(seen(progress)));
+    let done = run(&options, &log, &stop, |now| {
+        line.set_message(format!("{} records in, {} out, {} commits", now.records, now.outputs, now.commits));
+    });
     line.finish_and_clear();
     let done = done?;
     say(format!("{} records in, {} records out", done.records, done.outputs));
@@ -88,14 +94,9 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
     }
     if done.poisoned > 0 {
         let app = &args.app;
-        note(format!("{} records could not be used: they lie in topic {app}-dead-letter", done.poisoned));
+        note(format!("{} records could not be used: they lie in {app}.<venue>-dead-letter", done.poisoned));
     }
     Ok(())
-}
-
-fn seen(progress: &Progress) -> String {
-    let p = progress.snapshot();
-    format!("{} records in, {} out, {} commits", p.records_in, p.records_out, p.commits)
 }
 
 /// One stream thread per core.
@@ -120,33 +121,63 @@ pub(super) fn run(
     options: &RunOptions,
     log: &Arc<dyn Log>,
     stop: &AtomicBool,
-    show: impl Fn(&Progress),
+    show: impl Fn(&RunReport),
 ) -> Result<RunReport, Error> {
-    let topology = topology(&options.pipeline)?;
-    let topics = outputs(options, &**log)?;
     let clock = Clock::start();
+    let apps = apps(options, log, clock)?;
+    let topics = outputs(options, &**log)?;
     let sinks = open_sinks(options, log, &topics, clock)?;
-    let mut settings = Settings::default();
-    settings.n_threads = options.threads;
-    settings.state_dir.clone_from(&options.state_dir);
-    let app = App::new(topology, Arc::clone(log), settings, Arc::new(clock));
-    let progress = Progress::default();
     let halt = AtomicBool::new(false);
-    let ended = thread::scope(|scope| {
-        let running = scope.spawn(|| app.run(options.until, &halt, &progress));
-        while !running.is_finished() {
-            // A store that fails stops the work: its rows would only pile up.
-            let failed = sinks.iter().any(SinkThread::has_ended);
+    let ended: Result<(), EngineError> = thread::scope(|scope| {
+        let (until, halt) = (options.until, &halt);
+        let running: Vec<_> =
+            apps.iter().map(|(app, progress)| scope.spawn(move || app.run(until, halt, progress))).collect();
+        while !running.iter().all(|app| app.is_finished()) {
+            // A store or an application that fails stops the work: rows would only pile up.
+            let failed = sinks.iter().any(SinkThread::has_ended)
+                || (until == Until::Shutdown && running.iter().any(|app| app.is_finished()));
             halt.store(failed || stop.load(Ordering::Relaxed), Ordering::Relaxed);
-            show(&progress);
+            show(&seen(&apps));
             thread::sleep(LOOK);
         }
-        running.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let join = |app: thread::ScopedJoinHandle<'_, _>| match app.join() {
+            Ok(ended) => ended,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        running.into_iter().map(join).collect::<Vec<_>>().into_iter().collect()
     });
     let stored = finish(sinks);
     ended.map_err(with_advice)?;
-    let p = progress.snapshot();
-    Ok(RunReport { records: p.records_in, outputs: p.records_out, poisoned: p.poisoned, stored: stored? })
+    Ok(RunReport { stored: stored?, ..seen(&apps) })
+}
+
+/// One application for each venue.
+fn apps(
+    options: &RunOptions,
+    log: &Arc<dyn Log>,
+    clock: Clock,
+) -> Result<Vec<(App<Message>, Progress)>, Error> {
+    let mut settings = Settings::default();
+    settings.n_threads = options.threads;
+    settings.state_dir.clone_from(&options.state_dir);
+    let app = |&venue: &Venue| {
+        let topology = topology(&options.pipeline, venue)?;
+        let app = App::new(topology, Arc::clone(log), settings.clone(), Arc::new(clock));
+        Ok((app, Progress::default()))
+    };
+    options.pipeline.venues.iter().map(app).collect()
+}
+
+/// What all applications have done so far.
+fn seen(apps: &[(App<Message>, Progress)]) -> RunReport {
+    let mut report = RunReport::default();
+    for progress in apps.iter().map(|(_, progress)| progress.snapshot()) {
+        report.records += progress.records_in;
+        report.outputs += progress.records_out;
+        report.poisoned += progress.poisoned;
+        report.commits += progress.commits;
+    }
+    report
 }
 
 /// A run that was killed is repeated from its last checkpoint, and must come to the same rows and signals.

@@ -23,7 +23,7 @@ use crate::error::Error;
 /// What the topology is made of.
 #[derive(Clone, Debug)]
 pub struct PipelineOptions {
-    /// Name of the application: its state, offsets and derived topics.
+    /// Name of the applications, before the venue: their state, offsets and derived topics.
     pub app: String,
     /// Put before every topic name.
     pub topic_prefix: String,
@@ -35,32 +35,27 @@ pub struct PipelineOptions {
     pub disorder: Duration,
 }
 
-/// The topology of these options, validated.
+/// The topology of one venue, validated. Every venue is an application of its own, `<app>.<venue>`: its state
+/// and offsets stay what they are when another venue comes or goes.
 ///
 /// # Errors
 /// A name that the engine does not take.
-pub fn topology(options: &PipelineOptions) -> Result<Topology<Message>, Error> {
-    let mut t = Builder::<Message>::new(&options.app);
-    for &venue in &options.venues {
-        let named = |kind: &str| format!("{kind}.{venue}");
-        let from = |kind: &str| topic_name(&options.topic_prefix, kind, venue);
+pub fn topology(options: &PipelineOptions, venue: Venue) -> Result<Topology<Message>, Error> {
+    let mut t = Builder::<Message>::new(&format!("{}.{venue}", options.app));
+    let topic = |kind: &str| topic_name(&options.topic_prefix, kind, venue);
 
-        let market = Source::topic(from("market").as_str(), Arc::new(MarketCodec)).rank(0);
-        let market = t.source(&named("market"), market);
+    let market = t.source("market", Source::topic(topic("market").as_str(), Arc::new(MarketCodec)).rank(0));
 
-        let (symbols, disorder) = (t.store(Hot::<SymbolState>::new(&named("books"))), options.disorder);
-        let factors =
-            t.processor(&named("factors"), [market], [symbols], move || FactorNode { symbols, disorder });
-        t.sink(&named("rows-out"), [factors], Sink::topic(from("factors").as_str(), Arc::new(RowCodec)));
+    let (symbols, disorder) = (t.store(Hot::<SymbolState>::new("books")), options.disorder);
+    let factors = t.processor("factors", [market], [symbols], move || FactorNode { symbols, disorder });
+    t.sink("rows-out", [factors], Sink::topic(topic("factors").as_str(), Arc::new(RowCodec)));
 
-        let (gates, rules) = (t.store(Hot::<SignalState>::new(&named("gates"))), Arc::clone(&options.rules));
-        let signals = t.processor(&named("signals"), [factors], [gates], move || SignalNode {
-            gates,
-            rules: Arc::clone(&rules),
-            venue,
-        });
-        let out = Sink::topic(from("signals").as_str(), Arc::new(SignalCodec));
-        t.sink(&named("signals-out"), [signals], out);
-    }
+    let (gates, rules) = (t.store(Hot::<SignalState>::new("gates")), Arc::clone(&options.rules));
+    let signals = t.processor("signals", [factors], [gates], move || SignalNode {
+        gates,
+        rules: Arc::clone(&rules),
+        venue,
+    });
+    t.sink("signals-out", [signals], Sink::topic(topic("signals").as_str(), Arc::new(SignalCodec)));
     t.build().map_err(|e| Error::usage(e.to_string()))
 }

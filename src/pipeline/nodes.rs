@@ -9,8 +9,8 @@ use lobstream_market::instrument::Venue;
 use lobstream_market::signal::Signal;
 use lobstream_market::signal::rule::RuleSet;
 use lobstream_streams::record::{Codec, CodecError, Key, Record};
-use lobstream_streams::store::StoreRef;
 use lobstream_streams::store::hot::Hot;
+use lobstream_streams::store::{KEY_MAX, StoreRef};
 use lobstream_streams::time::Ts;
 use lobstream_streams::topology::processor::{CatchUp, Context, Next, Poison, ProcessError, Processor, Tick};
 
@@ -58,6 +58,9 @@ impl Processor<Message> for FactorNode {
         let Message::Market(event) = &record.value else {
             return Err(ProcessError::Fatal("the market topic holds market events".into()));
         };
+        if record.key.len() > KEY_MAX {
+            return Err(ProcessError::Poison(format!("a symbol of {} bytes is too long", record.key.len())));
+        }
         let mut rows = Vec::new();
         ctx.hot(self.symbols)
             .edit(&record.key, |symbol| symbol.on_event(&record.key, event, &mut rows))
@@ -86,13 +89,20 @@ impl Processor<Message> for FactorNode {
         key: Option<&[u8]>,
         _why: &Poison,
     ) -> Result<(), ProcessError> {
-        let mut rows = Vec::new();
+        let mut closed = Vec::new();
+        let mut lost = |key: &[u8], symbol: &mut SymbolState| {
+            let mut rows = Vec::new();
+            symbol.lost_record(&mut rows);
+            closed.push((Key::new(key), rows));
+        };
         let symbols = ctx.hot(self.symbols);
         match key {
-            Some(key) => symbols.edit(key, |symbol| symbol.lost_record(&mut rows)),
-            None => symbols.edit_all(|_, symbol| symbol.lost_record(&mut rows)),
+            // Of a symbol that is not known there is nothing to invalidate.
+            Some(key) if symbols.get(key).is_none() => {}
+            Some(key) => symbols.edit(key, |symbol| lost(key, symbol)),
+            None => symbols.edit_all(lost),
         }
-        debug_assert!(rows.is_empty(), "a loss without a time closes no row");
+        closed.into_iter().for_each(|(key, rows)| forward(ctx, &key, rows));
         Ok(())
     }
 }

@@ -23,6 +23,8 @@ const TAKE: usize = 1024;
 const HELD_ROWS: usize = 1 << 17;
 /// How long a runner that has caught up looks away.
 const NAP: Duration = Duration::from_millis(20);
+/// How long transactions under way are waited for at the end: longer than a broker lets one stay open.
+const SETTLED: Duration = Duration::from_secs(15);
 /// How long the reader may take to leave.
 const CLOSE: Duration = Duration::from_secs(30);
 
@@ -52,6 +54,8 @@ struct Input {
     tp: Tp,
     kind: Kind,
     rows: Rows,
+    /// Next offset to read.
+    position: Offset,
     /// After the last record read; `None`: nothing read since the last write.
     cursor: Option<Cursor>,
     /// When the first of them was read.
@@ -98,9 +102,13 @@ impl SinkRunner {
     /// # Errors
     /// As for [`SinkRunner::run_until_end`].
     pub fn follow(mut self, finish: &AtomicBool) -> Result<u64, Error> {
+        let mut finishing = false;
         loop {
             // Before reading: what was in the log when the flag was set is read in this turn or a later one.
-            let finishing = finish.load(Ordering::Acquire);
+            if !finishing && finish.load(Ordering::Acquire) {
+                finishing = true;
+                self.look_again()?;
+            }
             let turn = self.read()?;
             let done = finishing && turn.at_end;
             self.write_due(done)?;
@@ -128,9 +136,30 @@ impl SinkRunner {
         Ok(SinkThread { name, finish, thread })
     }
 
+    /// What a reader knows of its readable end is as old as its last fetch, and a broker says that a
+    /// transaction is over a moment before its records can be read. So: wait until nothing is under way, and
+    /// ask for the ends anew.
+    fn look_again(&mut self) -> Result<(), Error> {
+        let since = self.clock.mono();
+        for i in 0..self.inputs.len() {
+            loop {
+                let range = self.log.range(&self.inputs[i].tp)?;
+                if range.stable == range.end || self.clock.mono().since(since) > SETTLED {
+                    break;
+                }
+                self.nap(NAP)?;
+            }
+        }
+        let starts: Vec<_> = self.inputs.iter().map(|input| (input.tp.clone(), input.position)).collect();
+        self.consumer.answer(Answer::Start(&starts))?;
+        Ok(())
+    }
+
     fn start(&mut self, tp: Tp, kind: Kind) -> Result<(), Error> {
         let range = self.log.range(&tp)?;
-        match self.sink.cursor(&tp)? {
+        let cursor = self.sink.cursor(&tp)?;
+        let position = cursor.as_ref().map_or(range.first, |cursor| cursor.next);
+        match cursor {
             None => self.consumer.answer(Answer::Start(&[(tp.clone(), range.first)]))?,
             Some(cursor) if cursor.next < range.first => {
                 let (need, have) = (cursor.next.0, range.first.0);
@@ -142,7 +171,8 @@ impl SinkRunner {
             Some(cursor) if cursor.last >= range.stable => return Err(self.other_log(&tp, &cursor)),
             Some(cursor) => self.resume(&tp, &cursor)?,
         }
-        self.inputs.push(Input { tp, kind, rows: Rows::none(kind), cursor: None, since: Mono::default() });
+        let (rows, since) = (Rows::none(kind), Mono::default());
+        self.inputs.push(Input { tp, kind, rows, position, cursor: None, since });
         Ok(())
     }
 
@@ -212,6 +242,7 @@ impl Input {
         if let (Some(text), false) = (record.value, reserved) {
             self.rows.push(text).map_err(|reason| self.unreadable(record.offset, reason))?;
         }
+        self.position = Offset(record.offset.0 + 1);
         self.cursor = Some(Cursor::after(record));
         Ok(())
     }

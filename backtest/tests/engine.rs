@@ -196,7 +196,8 @@ const EAGER: [(&str, &str); 5] =
 fn nothing_fills_while_there_is_no_book() {
     let (mut trades, mut dropped) = (0, 0);
     for seed in 0..40 {
-        for step_ms in [1_000, 5_000, 60_000] {
+        // Bars of 9 and of 30 s end inside the invalid spell, which begins after 800 s.
+        for step_ms in [1_000, 9_000, 30_000] {
             for fill in [Fill::NextOpen, Fill::Close] {
                 let result = play_rows(rows(seed), step_ms, &RunConfig { fill, ..config(&EAGER) });
                 let spells = &result.series[0].spells;
@@ -315,6 +316,40 @@ fn seconds_inside_a_longer_bar_decide_which_level_came_first() {
     };
     assert_eq!(end(true), (ExitReason::Tp, 102.0));
     assert_eq!(end(false), (ExitReason::Sl, 98.0));
+}
+
+/// The mids of three seconds, bought at the second.
+fn bought_at_the_second(mids: [f64; 3], spread_bps: f64, slippage: Slippage) -> (f64, f64, ExitReason) {
+    let rows = mids.into_iter().zip(0..).map(|(mid, second)| {
+        let mut row = support::blank("binance-usdm", "BTCUSDT", second * 1_000);
+        (row.mid, row.book_valid, row.spread_bps) = (Some(mid), true, Some(spread_bps));
+        row
+    });
+    let data = Dataset::from_rows(rows.collect(), &DatasetOptions::default()).expect("dataset");
+    let brackets = Brackets { sl: Some(0.02), tp: Some(0.02), max_hold: None };
+    let rules = Rules { fill: Fill::NextOpen, brackets, slippage, detail: false };
+    let enter = Intent { enter: Some(Side::Long), ..Intent::default() };
+    let mut account = UnitAccount::new(1.0, Fees::NONE);
+    let outcome = drive(data.series(), &rules, &mut account, |_, _| enter).expect("run");
+    let trade = &outcome.trades[0];
+    (trade.entry, trade.exit, trade.reason)
+}
+
+#[test]
+fn half_of_the_spread_is_paid_both_ways() {
+    let (entry, exit, reason) = bought_at_the_second([100.0, 100.0, 97.0], 20.0, Slippage::HalfSpread);
+    assert_eq!(reason, ExitReason::SlGap);
+    assert!((entry - 100.1).abs() < 1e-9 && (exit - 97.0 * 0.999).abs() < 1e-9, "{entry} {exit}");
+}
+
+#[test]
+fn a_target_that_gapped_fills_no_worse_than_its_own_price() {
+    // Bought at 100.1, so the target lies at 102.102; the mid jumps to 102.15 and would slip to 102.05.
+    let (entry, exit, reason) = bought_at_the_second([100.0, 100.0, 102.15], 0.0, Slippage::Bp(10.0));
+    assert_eq!(reason, ExitReason::TpGap);
+    assert_eq!(exit, entry * 1.02);
+    let (_, exit, _) = bought_at_the_second([100.0, 100.0, 103.0], 0.0, Slippage::Bp(10.0));
+    assert!((exit - 103.0 * 0.999).abs() < 1e-9, "beyond the target it slips: {exit}");
 }
 
 #[test]

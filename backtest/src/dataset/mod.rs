@@ -3,6 +3,8 @@
 mod bars;
 mod factors;
 mod rows;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 

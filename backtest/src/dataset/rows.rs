@@ -47,15 +47,18 @@ fn push_window(series: &mut Series, window: &[FactorRow], priced_until: &mut i64
     let (Some(&(first_ms, open)), Some(&(last_ms, close))) = (priced.first(), priced.last()) else { return };
     let high = priced.iter().fold(open, |high, &(_, px)| high.max(px));
     let low = priced.iter().fold(open, |low, &(_, px)| low.min(px));
+    let start_ms = first_ms.div_euclid(series.step_ms) * series.step_ms;
+    // Rows that end before their window leave the book at its end unknown.
+    let is_known = last_ms + SECOND_MS == start_ms + series.step_ms;
     let bars = &mut series.bars;
-    bars.ts_ms.push(first_ms.div_euclid(series.step_ms) * series.step_ms);
+    bars.ts_ms.push(start_ms);
     bars.open_ms.push(first_ms + SECOND_MS);
     bars.open.push(open);
     bars.high.push(high);
     bars.low.push(low);
     bars.close.push(close);
     bars.after_spell.push(first_ms > *priced_until);
-    bars.book_ok.push(window.last().is_some_and(|row| price(row).is_some()));
+    bars.book_ok.push(is_known);
     *priced_until = last_ms + SECOND_MS;
     series.detail.push_bar(priced.iter().map(|&(_, px)| px));
     series.factors.push_bar(&window.iter().collect::<Vec<_>>());
@@ -83,36 +86,17 @@ fn spells(rows: &[FactorRow]) -> Vec<Spell> {
 
 #[cfg(test)]
 mod tests {
-    use lobstream_market::book::validity::BookState;
-
     use super::*;
     use crate::dataset::factors::FactorId;
     use crate::dataset::{Dataset, DatasetOptions};
 
     fn row(second: i64, mid: Option<f64>) -> FactorRow {
-        let mut row = blank();
-        row.ts_ms = second * SECOND_MS;
+        let mut row = crate::dataset::testing::row(second, 0.0);
         row.mid = mid;
         row.book_valid = mid.is_some();
         row.ofi = mid.map(|_| second as f64);
         row.obi_5 = mid.map(|_| second as f64 / 100.0);
         row
-    }
-
-    fn blank() -> FactorRow {
-        use lobstream_market::factor::columns::{Cell, ColumnKind};
-        FactorRow::from_cells(|name| {
-            let column = FactorRow::COLUMNS.iter().find(|c| c.name == name).expect("column");
-            match (name, column.nullable, column.kind) {
-                ("book_state", ..) => Cell::Text(BookState::Ok.as_str().to_owned()),
-                (_, true, _) => Cell::Null,
-                (_, false, ColumnKind::Bool) => Cell::Bool(true),
-                (_, false, ColumnKind::Int) => Cell::Int(0),
-                (_, false, ColumnKind::Float) => Cell::Float(0.0),
-                (_, false, ColumnKind::Text) => Cell::Text("X".to_owned()),
-            }
-        })
-        .expect("row")
     }
 
     fn one(rows: Vec<FactorRow>, step_ms: i64) -> Series {
@@ -129,6 +113,15 @@ mod tests {
         assert_eq!(series.bars.after_spell, [false, true, true]);
         let kinds: Vec<_> = series.spells.iter().map(|s| (s.from_ms, s.to_ms, s.kind)).collect();
         assert_eq!(kinds, [(1_000, 3_000, SpellKind::Invalid), (4_000, 6_000, SpellKind::Missing)]);
+    }
+
+    #[test]
+    fn a_mid_of_an_invalid_book_is_no_price() {
+        let mut crossed = row(1, Some(11.0));
+        crossed.book_valid = false;
+        let series = one(vec![row(0, Some(10.0)), crossed, row(2, Some(12.0))], 1_000);
+        assert_eq!(series.bars.close, [10.0, 12.0]);
+        assert_eq!(series.spell_seconds(SpellKind::Invalid), 1);
     }
 
     #[test]

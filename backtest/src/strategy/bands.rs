@@ -28,3 +28,21 @@ impl Bands {
         self.bollinger.push(now.close())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::testing::row;
+    use crate::dataset::{Dataset, DatasetOptions};
+
+    #[test]
+    fn a_hole_longer_than_the_window_empties_it_and_a_shorter_one_does_not() {
+        let seconds = [0, 1, 2, 4, 5, 100, 101, 102];
+        let rows = seconds.map(|s| row(s, 100.0)).to_vec();
+        let data = Dataset::from_rows(rows, &DatasetOptions::default()).expect("dataset");
+        let mut bands = Bands::new(3, 2.0);
+        let full = (0..seconds.len()).map(|i| bands.push(&Moment::new(&data.series()[0], i)).is_some());
+        let full: Vec<bool> = full.collect();
+        assert_eq!(full, [false, false, true, true, true, false, false, true]);
+    }
+}

@@ -168,3 +168,64 @@ impl Strategy for BollingerMicroRule {
         self.band
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lobstream_market::factor::row::FactorRow;
+
+    use super::*;
+    use crate::dataset::testing::row;
+    use crate::dataset::{Dataset, DatasetOptions};
+
+    /// Three quiet seconds and a dip of which everything agrees, changed by `spoil`; the intent at the dip.
+    fn at_the_dip(params: &BollingerMicro, spoil: impl Fn(&mut FactorRow)) -> Intent {
+        let mut rows: Vec<_> =
+            [100.0, 100.1, 100.0, 98.0].into_iter().zip(0..).map(|(m, s)| row(s, m)).collect();
+        let dip = &mut rows[3];
+        (dip.z_ofi, dip.ofi_w, dip.obi_5, dip.stale_ms) = (Some(1.0), Some(5.0), Some(0.5), Some(100));
+        spoil(dip);
+        let data = Dataset::from_rows(rows, &DatasetOptions::default()).expect("dataset");
+        let series = &data.series()[0];
+        let mut rule = params.rule();
+        let intents = (0..series.bars.len()).map(|i| rule.on_bar(&Moment::new(series, i)));
+        intents.last().expect("a bar")
+    }
+
+    fn params() -> BollingerMicro {
+        BollingerMicro { n: 4, k: 1.0, ofi_min: Some(4.0), ..BollingerMicro::default() }
+    }
+
+    #[test]
+    fn all_conditions_together_enter_and_each_alone_refuses() {
+        let entered = |intent: Intent| intent.enter == Some(Side::Long);
+        assert!(entered(at_the_dip(&params(), |_| {})));
+        assert!(!entered(at_the_dip(&params(), |row| row.z_ofi = Some(0.0))), "not above the threshold");
+        assert!(!entered(at_the_dip(&params(), |row| row.z_ofi = None)), "unknown");
+        assert!(!entered(at_the_dip(&params(), |row| row.ofi_w = Some(3.9))));
+        assert!(!entered(at_the_dip(&params(), |row| row.obi_5 = Some(0.05))));
+        assert!(!entered(at_the_dip(&params(), |row| row.stale_ms = Some(3_001))));
+        assert!(!entered(at_the_dip(&params(), |row| row.stale_ms = None)));
+        assert!(!entered(at_the_dip(&params(), |row| row.mid = Some(100.0))), "inside the bands");
+    }
+
+    #[test]
+    fn a_factor_that_is_not_asked_for_may_be_missing() {
+        let params = BollingerMicro { ofi_min: None, ..params() };
+        assert_eq!(at_the_dip(&params, |row| row.ofi_w = None).enter, Some(Side::Long));
+    }
+
+    #[test]
+    fn above_the_upper_band_it_sells_only_if_allowed_and_the_book_agrees() {
+        let peak = |short, sign: f64| {
+            let params = BollingerMicro { short, ..params() };
+            at_the_dip(&params, |row| {
+                row.mid = Some(102.0);
+                (row.z_ofi, row.ofi_w, row.obi_5) = (Some(sign), Some(5.0 * sign), Some(0.5 * sign));
+            })
+        };
+        assert_eq!(peak(true, -1.0).enter, Some(Side::Short));
+        assert_eq!(peak(true, 1.0).enter, None, "the flow is against it");
+        assert_eq!(peak(false, -1.0).enter, None);
+        assert!(peak(false, -1.0).exit_long && !peak(false, -1.0).exit_short);
+    }
+}

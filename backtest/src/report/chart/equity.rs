@@ -19,12 +19,12 @@ pub fn equity_chart(result: &RunResult, theme: &Theme) -> Scene {
     let time = result.span_ms().unwrap_or((0, 1));
     let start = result.config.cash;
     let equity = held(result, result.equity.iter().map(|p| (p.ts_ms, p.equity)));
-    let value = scale(equity.iter().map(|p| p.1).chain([start]));
+    let value = scale(equity.iter().map(|p| p.1).chain([start]), false);
     let upper = Panel { rect: rects[0], time, value };
     draw_equity(&mut scene, &upper, theme, result, &equity);
     let depths = underwater(start, &result.equity);
     let depths = held(result, result.equity.iter().map(|p| p.ts_ms).zip(depths));
-    let (lowest, _) = scale(depths.iter().map(|p| p.1).chain([0.0]));
+    let (lowest, _) = scale(depths.iter().map(|p| p.1).chain([0.0]), false);
     let lower = Panel { rect: rects[1], time, value: (lowest.min(-1e-6), 0.0) };
     draw_drawdown(&mut scene, &lower, theme, result, &depths);
     header(result, theme).draw(&mut scene, theme, rects[0].left, rects[0].right);

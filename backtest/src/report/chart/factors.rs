@@ -66,7 +66,8 @@ impl Sheet<'_> {
     fn price(&mut self, panel: Panel, trades: &[&Trade], title: String) {
         let bars = &self.series.bars;
         let fills = trades.iter().flat_map(|trade| [trade.entry, trade.exit]);
-        let panel = panel.scaled(scale(bars.low.iter().chain(&bars.high).copied().chain(fills)));
+        let panel =
+            panel.scaled(scale(bars.low.iter().chain(&bars.high).copied().chain(fills), !trades.is_empty()));
         self.open(&panel, false);
         draw_price(self.scene, &panel, self.theme, self.series, &[]);
         draw_trades(self.scene, &panel, self.theme, trades);
@@ -117,7 +118,7 @@ impl Sheet<'_> {
 
     fn volume(&mut self, panel: Panel, title: String) {
         let cvd = self.column("cvd");
-        let panel = panel.scaled(scale(values(&cvd)));
+        let panel = panel.scaled(scale(values(&cvd), false));
         self.open(&panel, true);
         panel.line(self.scene, &cvd, self.theme.equity, 1.5);
         self.close(&panel, title, cvd.is_empty());

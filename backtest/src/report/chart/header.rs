@@ -53,7 +53,7 @@ impl Header {
         scene.text(label(title, 30.0, size::TITLE, true, theme.strong));
         let caption = fit(&self.caption, size::CAPTION, false, right - left);
         scene.text(label(caption, 61.0, size::CAPTION, false, theme.text));
-        self.draw_legend(scene, theme, left, right);
+        self.draw_legend(scene, theme, left);
     }
 
     fn draw_result(&self, scene: &mut Scene, right: f64) -> f64 {
@@ -64,13 +64,10 @@ impl Header {
         taken
     }
 
-    fn draw_legend(&self, scene: &mut Scene, theme: &Theme, left: f64, right: f64) {
+    fn draw_legend(&self, scene: &mut Scene, theme: &Theme, left: f64) {
         let mut x = left;
         for (swatch, text) in &self.legend {
             let width = text_width(text, size::LABEL, false);
-            if x + 30.0 + width > right {
-                return;
-            }
             swatch.draw(scene, x);
             let (at, color) = ((x + 32.0, LEGEND_Y), theme.text);
             let text = (*text).to_owned();

@@ -187,15 +187,15 @@ impl Panel {
     }
 }
 
-/// A scale that holds all values with some room; never empty.
-pub(super) fn scale(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
+/// A scale that holds all values with some room, and more where marks stand above and below them; never empty.
+pub(super) fn scale(values: impl IntoIterator<Item = f64>, marks: bool) -> (f64, f64) {
     let start = (f64::INFINITY, f64::NEG_INFINITY);
     let finite = values.into_iter().filter(|x| x.is_finite());
     let (lo, hi) = finite.fold(start, |(lo, hi), x| (lo.min(x), hi.max(x)));
     if lo > hi {
         return (0.0, 1.0);
     }
-    let room = (hi - lo) * 0.06;
+    let room = (hi - lo) * if marks { 0.12 } else { 0.06 };
     if room > 0.0 {
         (lo - room, hi + room)
     } else {
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn scales_are_never_empty() {
         for values in [vec![], vec![f64::NAN], vec![5.0], vec![0.0, 0.0], vec![1.0, 2.0]] {
-            let (lo, hi) = scale(values.clone());
+            let (lo, hi) = scale(values.clone(), true);
             assert!(lo < hi && lo.is_finite() && hi.is_finite(), "{values:?}");
             let (lo, hi) = scale_around_zero(values.clone());
             assert!(lo < hi && lo == -hi, "{values:?}");

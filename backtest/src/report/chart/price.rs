@@ -26,7 +26,7 @@ pub fn price_chart(result: &RunResult, index: usize, theme: &Theme) -> Scene {
     let panel = Panel {
         rect,
         time: series.span_ms().unwrap_or((0, 1)),
-        value: scale(extent(series, &bands, &trades)),
+        value: scale(extent(series, &bands, &trades), false),
     };
     let quote = format::units(&series.symbol).1;
     panel.value_axis(&mut scene, theme, Numbers::Plain);

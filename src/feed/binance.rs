@@ -14,7 +14,7 @@ use lobstream_market::instrument::{Instrument, Symbol, Venue};
 
 use crate::error::InputKind;
 use crate::feed::FeedEvent;
-use crate::feed::instruments::{Known, Origin, StepOverride};
+use crate::feed::instruments::Known;
 use crate::feed::numbers::{self, Bad};
 use crate::feed::unit::{TimeColumn, TimeError};
 
@@ -58,7 +58,6 @@ pub(crate) struct Reader {
     symbols: BTreeMap<String, Known>,
     /// Whose snapshots those without a symbol are.
     only_symbol: Option<Symbol>,
-    given: StepOverride,
     /// Symbols whose single trades are in the input: their aggregates would count each trade twice.
     single_trades: BTreeSet<Symbol>,
     times: TimeColumn,
@@ -71,7 +70,6 @@ impl Reader {
             venue,
             symbols: known.into_iter().map(named).collect(),
             only_symbol: None,
-            given: StepOverride::default(),
             single_trades: BTreeSet::new(),
             times: TimeColumn::default(),
         }
@@ -80,11 +78,6 @@ impl Reader {
     /// Snapshots without a symbol belong to this one.
     pub(crate) fn with_only_symbol(self, only_symbol: Option<Symbol>) -> Reader {
         Reader { only_symbol, ..self }
-    }
-
-    /// Steps of symbols that were not known beforehand.
-    pub(crate) fn with_given(self, given: StepOverride) -> Reader {
-        Reader { given, ..self }
     }
 
     /// Symbols whose aggregate trades are left out.
@@ -171,28 +164,12 @@ impl Reader {
         Ok(Read::Event(FeedEvent { venue: *venue, symbol: symbol.clone(), event }))
     }
 
-    /// The instrument of a symbol; one that the scan did not see needs its steps by flag.
-    fn known(&mut self, symbol: &str) -> Result<&Known, MessageError> {
-        let upper;
-        let name = match symbol.bytes().any(|b| b.is_ascii_lowercase()) {
-            true => {
-                upper = symbol.to_ascii_uppercase();
-                upper.as_str()
-            }
-            false => symbol,
+    fn known(&self, symbol: &str) -> Result<&Known, MessageError> {
+        let known = match symbol.bytes().any(|b| b.is_ascii_lowercase()) {
+            true => self.symbols.get(&symbol.to_ascii_uppercase()),
+            false => self.symbols.get(symbol),
         };
-        if !self.symbols.contains_key(name) {
-            let StepOverride { tick: Some(tick_size), lot: Some(lot_size) } = self.given else {
-                let what = format!(
-                    "symbol {name} appears too late for its steps to be inferred: give --tick and --lot"
-                );
-                return Err(MessageError::Fatal(InputKind::StepTooCoarse, what));
-            };
-            let instrument = Instrument { venue: self.venue, symbol: Symbol::new(name), tick_size, lot_size };
-            let known = Known { instrument, tick_from: Origin::Given, lot_from: Origin::Given };
-            self.symbols.insert(name.to_owned(), known);
-        }
-        Ok(&self.symbols[name])
+        known.ok_or_else(|| MessageError::Malformed(format!("symbol {symbol} was not asked for")))
     }
 
     fn is_repeated(&self, m: &TradeText<'_>) -> bool {

@@ -60,10 +60,6 @@ impl StepEvidence {
         (self.published, self.published_fits) = (Some((tick, lot)), !self.seen);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.seen
-    }
-
     /// Joins what another file shows of the same symbol.
     pub(crate) fn join(&mut self, other: &StepEvidence) {
         self.published_fits = match (self.published, other.published) {
@@ -113,7 +109,7 @@ pub(crate) fn decide(
     evidence: &BTreeMap<(Venue, Symbol), StepEvidence>,
     given: StepOverride,
 ) -> BTreeMap<(Venue, Symbol), Known> {
-    let known = evidence.iter().filter(|(_, e)| !e.is_empty()).map(|((venue, symbol), evidence)| {
+    let known = evidence.iter().map(|((venue, symbol), evidence)| {
         let (tick, lot, from) = evidence.steps();
         let instrument = Instrument {
             venue: *venue,
@@ -174,6 +170,12 @@ mod tests {
         assert_eq!(evidence.steps(), (step("0.05"), step("0.1"), Origin::Published));
         evidence.see("1.16", "3");
         assert_eq!(evidence.steps(), (step("0.01"), step("1"), Origin::Inferred), "of another time");
+    }
+
+    #[test]
+    fn a_symbol_without_a_single_level_has_whole_steps() {
+        let known = decided(StepEvidence::default(), StepOverride::default());
+        assert_eq!((known.instrument.tick_size, known.instrument.lot_size), (step("1"), step("1")));
     }
 
     #[test]

@@ -32,18 +32,19 @@ pub struct Merge<F> {
 
 #[derive(Debug)]
 struct Input<F> {
+    name: String,
     feed: F,
     /// Events that are ready, all of them at `time`.
     ready: VecDeque<FeedEvent>,
-    /// The event after them, if it had to be read to know the time of those.
+    /// Greatest time so far.
     time: Option<i64>,
     ended: bool,
 }
 
 impl<F: Feed> Merge<F> {
-    /// Merges feeds in the order given.
-    pub fn new(feeds: Vec<F>, by: MergeBy) -> Merge<F> {
-        let input = |feed| Input { feed, ready: VecDeque::new(), time: None, ended: false };
+    /// Merges feeds, each with a name for messages, in the order given.
+    pub fn new(feeds: Vec<(String, F)>, by: MergeBy) -> Merge<F> {
+        let input = |(name, feed)| Input { name, feed, ready: VecDeque::new(), time: None, ended: false };
         Merge { inputs: feeds.into_iter().map(input).collect(), by }
     }
 
@@ -83,23 +84,23 @@ impl<F: Feed> Input<F> {
             self.time = self.time.max(time);
             self.ready.push_back(event);
             if self.time.is_none() && by != MergeBy::None && self.ready.len() > WITHOUT_TIME_MAX {
-                return Err(no_time(by));
+                return Err(no_time(&self.name, by));
             }
         }
         Ok(())
     }
 }
 
-fn no_time(by: MergeBy) -> Error {
+fn no_time(file: &str, by: MergeBy) -> Error {
     let (name, other) = match by {
         MergeBy::Event => ("event", "--merge recv"),
         MergeBy::Recv | MergeBy::None => ("receive", "--merge event"),
     };
     Error::Input(InputError {
         kind: InputKind::NoTime,
-        file: "input".into(),
+        file: file.to_owned(),
         line: None,
-        what: format!("the first {WITHOUT_TIME_MAX} events of a file have no {name} time: use {other}"),
+        what: format!("the first {WITHOUT_TIME_MAX} events have no {name} time: use {other}"),
     })
 }
 
@@ -154,7 +155,7 @@ mod tests {
     }
 
     fn merged(by: MergeBy, feeds: &[&[Option<i64>]]) -> Vec<String> {
-        let feeds = feeds.iter().enumerate().map(|(i, times)| feed(i, times)).collect();
+        let feeds = feeds.iter().enumerate().map(|(i, times)| (i.to_string(), feed(i, times))).collect();
         let mut merge = Merge::new(feeds, by);
         let mut got = Vec::new();
         while let Some(event) = merge.next().expect("next") {
@@ -190,6 +191,14 @@ mod tests {
             ["0.0", "0.1", "1.0", "1.1", "1.2", "1.3", "0.2", "1.4"]
         );
         assert_eq!(merged(MergeBy::Event, &[&other, &[None, None]])[..2], ["1.0", "1.1"], "none has a time");
+    }
+
+    #[test]
+    fn a_feed_without_times_is_told_before_memory_runs_out() {
+        let endless = vec![None; WITHOUT_TIME_MAX + 1];
+        let feeds = vec![("a".to_owned(), feed(0, &[Some(1)])), ("b".to_owned(), feed(1, &endless))];
+        let error = Merge::new(feeds, MergeBy::Event).next().expect_err("no time");
+        assert!(error.to_string().starts_with("b: no_time: ") && error.to_string().contains("--merge recv"));
     }
 
     /// The rule of the formats page, word for word and slowly: give every event its key, then take the

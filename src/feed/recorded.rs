@@ -7,6 +7,7 @@ pub(crate) mod capture;
 pub(crate) mod container;
 pub(crate) mod file;
 mod head;
+mod silence;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use crate::feed::{Feed, FeedEvent, FeedReport};
 
 use file::FileFeed;
 use head::Head;
+use silence::Silence;
 
 /// What to read, and facts that the files do not tell.
 #[derive(Clone, Debug, Default)]
@@ -45,8 +47,10 @@ pub struct RecordedFeed {
     merge: Merge<FileFeed>,
     known: BTreeMap<(Venue, Symbol), Known>,
     introduced: BTreeSet<(Venue, Symbol)>,
+    silence: Silence,
     waiting: VecDeque<FeedEvent>,
-    instruments: u64,
+    /// Events that are of no file: instruments and marks of silence.
+    added: FeedReport,
     read: Arc<AtomicU64>,
     bytes: u64,
 }
@@ -69,14 +73,18 @@ impl RecordedFeed {
         let known = decide(&evidence, options.steps);
         let single_trades = heads.iter().flat_map(|h| h.single_trades.iter().cloned()).collect();
         let read = Arc::new(AtomicU64::new(0));
-        let open = |head: &Head| FileFeed::open(head, &known, &single_trades, options, &read);
+        let open = |head: &Head| {
+            let feed = FileFeed::open(head, &known, &single_trades, &read)?;
+            Ok::<_, InputError>((head.file_name(), feed))
+        };
         let inputs = heads.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         Ok(RecordedFeed {
             merge: Merge::new(inputs, options.merge),
             known,
             introduced: BTreeSet::new(),
+            silence: Silence::default(),
             waiting: VecDeque::new(),
-            instruments: 0,
+            added: FeedReport::default(),
             bytes: files.iter().filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum(),
             read,
         })
@@ -101,7 +109,6 @@ impl RecordedFeed {
         }
         let body = Body::Instrument(self.known.get(&key)?.instrument.clone());
         self.introduced.insert(key);
-        self.instruments += 1;
         let event = MarketEvent { ts_event: event.ts_event, ts_recv: event.ts_recv, body };
         Some(FeedEvent { venue: *venue, symbol: symbol.clone(), event })
     }
@@ -109,24 +116,23 @@ impl RecordedFeed {
 
 impl Feed for RecordedFeed {
     fn next(&mut self) -> Result<Option<FeedEvent>, Error> {
-        if let Some(event) = self.waiting.pop_front() {
-            return Ok(Some(event));
-        }
-        let Some(event) = self.merge.next()? else { return Ok(None) };
-        match self.introduce(&event) {
-            Some(instrument) => {
-                self.waiting.push_back(event);
-                Ok(Some(instrument))
+        if self.waiting.is_empty() {
+            let Some(event) = self.merge.next()? else { return Ok(None) };
+            self.silence.before(&event, &mut self.waiting);
+            let instrument = self.introduce(&event);
+            self.waiting.extend(instrument);
+            self.waiting.iter().for_each(|added| self.added.count(&added.event.body));
+            if self.waiting.is_empty() {
+                return Ok(Some(event));
             }
-            None => Ok(Some(event)),
+            self.waiting.push_back(event);
         }
+        Ok(self.waiting.pop_front())
     }
 
     fn report(&self) -> FeedReport {
         let mut report = self.merge.report();
-        if self.instruments > 0 {
-            report.events.insert("instrument", self.instruments);
-        }
+        report.add(&self.added);
         report
     }
 }

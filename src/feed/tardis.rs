@@ -7,6 +7,7 @@ use lobstream_market::event::{
 };
 use lobstream_market::instrument::{Symbol, Venue};
 
+use crate::error::InputKind;
 use crate::feed::FeedEvent;
 use crate::feed::binance::MessageError;
 use crate::feed::instruments::{Known, StepEvidence};
@@ -181,7 +182,7 @@ impl Reader {
                 .map_err(|_| MessageError::Malformed(format!("{column} {cell:?} is no number")))
         };
         let explain = |error: TimeError, column: &str, value: i64| match error.explain(column, value) {
-            (crate::error::InputKind::Malformed, what) => MessageError::Malformed(what),
+            (InputKind::Malformed, what) => MessageError::Malformed(what),
             (kind, what) => MessageError::Fatal(kind, what),
         };
         let local = number(row.cells[3], COMMON[3])?;
@@ -196,11 +197,8 @@ impl Reader {
     }
 
     fn known(&self, symbol: &Symbol) -> Result<&Known, MessageError> {
-        self.known.get(symbol.as_str()).ok_or_else(|| {
-            let what =
-                format!("symbol {symbol} appears too late for its steps to be inferred: split the file");
-            MessageError::Fatal(crate::error::InputKind::StepTooCoarse, what)
-        })
+        let known = self.known.get(symbol.as_str());
+        known.ok_or_else(|| MessageError::Malformed(format!("symbol {symbol} is of no row that can be read")))
     }
 
     fn book_row(
@@ -327,7 +325,7 @@ fn refusal(bad: Bad, book: bool, file: &str, line: u64) -> Result<Refused, Messa
         Bad::Refuse { reason, what } => {
             Ok(Refused { reason, book, detail: format!("{file}:{line}: {what}") })
         }
-        Bad::Coarse(what) => Err(MessageError::Fatal(crate::error::InputKind::StepTooCoarse, what)),
+        Bad::Coarse(what) => Err(MessageError::Fatal(InputKind::StepTooCoarse, what)),
     }
 }
 

@@ -10,7 +10,6 @@ use lobstream_market::instrument::{Symbol, Venue};
 use crate::error::{Error, InputError, InputKind};
 use crate::feed::binance::{self, MessageError, Read, Source, rest};
 use crate::feed::instruments::Known;
-use crate::feed::recorded::RecordedOptions;
 use crate::feed::recorded::capture::{Capture, CaptureError, What};
 use crate::feed::recorded::container::{Line, Lines};
 use crate::feed::recorded::head::{Format, Head, quote};
@@ -61,7 +60,6 @@ impl FileFeed {
         head: &Head,
         known: &BTreeMap<(Venue, Symbol), Known>,
         single_trades: &BTreeSet<Symbol>,
-        options: &RecordedOptions,
         read: &Arc<AtomicU64>,
     ) -> Result<FileFeed, InputError> {
         let known = known.iter().filter(|((venue, _), _)| *venue == head.venue).map(|(_, k)| k.clone());
@@ -72,8 +70,7 @@ impl FileFeed {
                 capture: Capture::new(*format),
                 binance: binance::Reader::new(head.venue, known)
                     .with_only_symbol(head.only_symbol.clone())
-                    .with_single_trades(single_trades.clone())
-                    .with_given(options.steps),
+                    .with_single_trades(single_trades.clone()),
             }),
             Format::Tardis(header) => Box::new(tardis::Reader::new(file, header.clone(), known)),
         };

@@ -282,6 +282,18 @@ fn a_negative_quantity_is_refused_for_its_symbol() {
 }
 
 #[test]
+fn a_recording_that_falls_silent_says_so_before_it_goes_on() {
+    let dir = tempfile::tempdir().expect("dir");
+    let text =
+        trade(0, "1", "1") + &trade(1, "1", "1").replacen("1700000000000000001", "1700000031000000001", 1);
+    let mut feed = open(&[written(&dir, "silent", text.as_bytes())]).expect("open");
+    let kinds: Vec<_> =
+        all(&mut feed).expect("read").iter().map(|e| crate::feed::kind(&e.event.body)).collect();
+    assert_eq!(kinds, ["instrument", "trade", "control", "trade"]);
+    assert_eq!(feed.report().events_total(), 4);
+}
+
+#[test]
 fn folders_stand_for_their_files_by_name() {
     let dir = tempfile::tempdir().expect("dir");
     written(&dir, "b", trade(2, "1", "1").as_bytes());

@@ -187,7 +187,8 @@ pub struct Backtest {
     /// Bar step, such as 1s, 5s, 1m.
     #[arg(long, default_value = "1s")]
     pub bar: String,
-    /// A parameter of the strategy or of the run, such as k=1.5; may be repeated.
+    /// A parameter of the strategy, such as k=1.5, or of the run: cash, fraction, fee_bp, slippage_bp, fill;
+    /// may be repeated.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub set: Vec<String>,
     /// Fail with exit code 9 if the determinism hash is another one.

@@ -26,6 +26,9 @@ pub enum Error {
         /// What, and what to do.
         what: String,
     },
+    /// The user stopped it before there was a result.
+    #[error("interrupted before there was a result")]
+    Interrupted,
     /// A result is not the one that was expected.
     #[error("{what}")]
     Unexpected {
@@ -101,6 +104,7 @@ impl Error {
             Error::Input(_) => 4,
             Error::Results(e) => e.exit_code(),
             Error::File { .. }
+            | Error::Interrupted
             | Error::Engine(_)
             | Error::Log(_)
             | Error::Send(_)

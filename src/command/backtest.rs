@@ -72,7 +72,12 @@ pub(super) fn config(strategy: &str, pairs: &[(&str, &str)]) -> Result<RunConfig
             _ => rest.push((name, value)),
         }
     }
-    run.strategy = StrategyConfig::parse(strategy, rest)?;
+    run.strategy = StrategyConfig::parse(strategy, rest).map_err(|e| match e {
+        lobstream_backtest::Error::UnknownParameter { .. } => {
+            Error::usage(format!("{e}; the run itself has: cash, fraction, fee_bp, slippage_bp, fill"))
+        }
+        e => e.into(),
+    })?;
     Ok(run)
 }
 
@@ -90,9 +95,17 @@ pub(super) fn backtest(options: &BacktestOptions) -> Result<RunResult, Error> {
     let filter = Filter { symbols: options.symbols.clone() };
     let rows = reader.factors(&filter)?.collect::<Result<Vec<_>, _>>()?;
     if rows.is_empty() {
-        let of = if options.symbols.is_empty() { String::new() } else { options.symbols.join(", ") };
-        let what = format!("no rows {of} are stored in {}: make them with lobstream run", options.from);
+        let of = if options.symbols.is_empty() {
+            "no rows".to_owned()
+        } else {
+            format!("no rows of {}", options.symbols.join(", "))
+        };
+        let what = format!("{of} are stored in {}: make them with lobstream run", options.from);
         return Err(Error::Missing { what });
+    }
+    let stored = |symbol: &&String| rows.iter().any(|row| row.symbol == **symbol);
+    if let Some(missing) = options.symbols.iter().find(|symbol| !stored(symbol)) {
+        return Err(Error::Missing { what: format!("no row of {missing} is stored in {}", options.from) });
     }
     let data = Dataset::from_rows(rows, &DatasetOptions { step_ms: options.step_ms })?;
     Ok(lobstream_backtest::run(&data, &options.config)?)

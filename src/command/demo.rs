@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use comfy_table::Table;
@@ -46,6 +46,9 @@ pub(super) fn execute(args: &cli::Demo) -> Result<(), Error> {
     tell_oddities(&poured.report);
     let ran = process(args, &log, venues, &stop)?;
     drop(log);
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::Interrupted);
+    }
     let line = spinner("backtest");
     let results = results_uri(out);
     let options = BacktestOptions {

@@ -53,7 +53,7 @@ pub(super) struct RunReport {
 }
 
 pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
-    if args.until_end && !log::exists(&args.log) {
+    if (args.until_end || args.describe) && !log::exists(&args.log) {
         let what = format!("there is no log at {}: fill one with lobstream replay or live first", args.log);
         return Err(Error::Missing { what });
     }
@@ -93,8 +93,11 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
         say(format!("{rows} rows stored in {name}"));
     }
     if done.poisoned > 0 {
-        let app = &args.app;
-        note(format!("{} records could not be used: they lie in {app}.<venue>-dead-letter", done.poisoned));
+        let (prefix, app) = (&args.topic_prefix, &args.app);
+        note(format!(
+            "{} records could not be used: they lie in {prefix}{app}.<venue>-dead-letter",
+            done.poisoned
+        ));
     }
     Ok(())
 }

@@ -35,13 +35,14 @@ pub struct PipelineOptions {
     pub disorder: Duration,
 }
 
-/// The topology of one venue, validated. Every venue is an application of its own, `<app>.<venue>`: its state
-/// and offsets stay what they are when another venue comes or goes.
+/// The topology of one venue, validated. Every venue is an application of its own, `<prefix><app>.<venue>`: its
+/// state and offsets stay what they are when another venue comes or goes, and environments on one broker share
+/// nothing.
 ///
 /// # Errors
 /// A name that the engine does not take.
 pub fn topology(options: &PipelineOptions, venue: Venue) -> Result<Topology<Message>, Error> {
-    let mut t = Builder::<Message>::new(&format!("{}.{venue}", options.app));
+    let mut t = Builder::<Message>::new(&format!("{}{}.{venue}", options.topic_prefix, options.app));
     let topic = |kind: &str| topic_name(&options.topic_prefix, kind, venue);
 
     let market = t.source("market", Source::topic(topic("market").as_str(), Arc::new(MarketCodec)).rank(0));

@@ -296,6 +296,25 @@ fn dearer_fees_never_help() {
 }
 
 #[test]
+fn nothing_is_ordered_at_a_close_without_a_book() {
+    let mut rows: Vec<FactorRow> =
+        (0..15).map(|s| support::blank("binance-usdm", "BTCUSDT", s * 1_000)).collect();
+    for (second, row) in rows.iter_mut().enumerate().filter(|(second, _)| *second != 4) {
+        (row.mid, row.book_valid) = (Some(100.0 + second as f64), true);
+    }
+    let data = Dataset::from_rows(rows, &DatasetOptions { step_ms: 5_000 }).expect("dataset");
+    for (fill, i0) in [(Fill::Close, 1), (Fill::NextOpen, 2)] {
+        let rules = Rules { fill, brackets: Brackets::default(), slippage: Slippage::None, detail: false };
+        let enter = Intent { enter: Some(Side::Long), ..Intent::default() };
+        let mut account = UnitAccount::new(1.0, Fees::NONE);
+        let outcome = drive(data.series(), &rules, &mut account, |_, _| enter).expect("run");
+        assert_eq!(outcome.trades[0].i0, i0, "{}: the first close has no book", fill.as_str());
+        let refused: Vec<_> = outcome.rejections.iter().map(|r| (r.ts_ms, r.what, r.cause)).collect();
+        assert_eq!(refused, [(5_000, "entry", "book_invalid")]);
+    }
+}
+
+#[test]
 fn seconds_inside_a_longer_bar_decide_which_level_came_first() {
     let row = |second: i64, mid: f64| {
         let mut row = support::blank("binance-usdm", "BTCUSDT", second * 1_000);

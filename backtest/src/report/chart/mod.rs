@@ -130,8 +130,10 @@ mod tests {
         let symbols = ["BTCUSDT", "1000SATSFDUSD_QUARTERLY_20241227"];
         for step_ms in [1_000, 60_000, 3_600_000, 86_400_000] {
             for n in [1, 2, 7, 61, 400, 5_000] {
-                for price in [0.000_012_3, 1.5, 61_737.6, 123_456_789.0] {
-                    let start_ms = 1_723_075_200_000 - 17_000 * n as i64;
+                for (i, price) in [0.000_012_3, 1.5, 61_737.6, 123_456_789.0].into_iter().enumerate() {
+                    // Midnight lies on the left edge, inside, or on the right edge.
+                    let before = [0, 17_000, step_ms, step_ms - 7][i] * n as i64;
+                    let start_ms = 1_723_075_200_000 - before;
                     let result = held(symbols[n % 2], step_ms, start_ms, n, price);
                     let what = format!("{n} bars of {step_ms} ms at {price}");
                     check(&price_chart(&result, 0, &theme), &what);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::record::{CodecError, Key};
 use crate::store::{
-    Changelog, Failure, OnChange, Origin, Since, Store, StoreDefinition, StoreKind, StoreSpec,
+    Changelog, Failure, KEY_MAX, OnChange, Origin, Since, Store, StoreDefinition, StoreKind, StoreSpec,
 };
 
 /// An object that lives in a `Hot` store, one for each key.
@@ -111,8 +111,12 @@ impl<S: HotState> HotStore<S> {
     }
 
     /// Changes the object of a key, making it first if there is none.
+    ///
+    /// # Panics
+    /// If the key is longer than [`KEY_MAX`]: the record becomes a dead letter.
     pub fn edit<R>(&mut self, key: &[u8], change: impl FnOnce(&mut S) -> R) -> R {
         if !self.objects.contains_key(key) {
+            assert!(key.len() <= KEY_MAX, "a key of {} bytes, {KEY_MAX} are possible", key.len());
             self.objects.insert(Key::new(key), Slot::of(None));
         }
         let slot = self.objects.get_mut(key).expect("it was put there if it was missing");

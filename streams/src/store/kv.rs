@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::record::{CodecError, Key};
 use crate::store::{
-    Changelog, Failure, OnChange, Origin, Since, Store, StoreDefinition, StoreKind, StoreSpec,
+    Changelog, Failure, KEY_MAX, OnChange, Origin, Since, Store, StoreDefinition, StoreKind, StoreSpec,
 };
 
 /// Declares a key-value store.
@@ -53,7 +53,11 @@ impl KvStore {
     }
 
     /// Sets the value of a key.
+    ///
+    /// # Panics
+    /// If the key is longer than [`KEY_MAX`]: the record becomes a dead letter.
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
+        assert!(key.len() <= KEY_MAX, "a key of {} bytes, {KEY_MAX} are possible", key.len());
         let key = Key::new(key);
         let old = self.entries.insert(key.clone(), value.to_vec());
         self.touched(key, old, value.len());

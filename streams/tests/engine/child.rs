@@ -1,6 +1,6 @@
 //! The application in a process of its own, which a test may kill or which kills itself at an edge.
 
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -41,6 +41,16 @@ impl Order {
         command.args(["--ignored", "--exact", "child::runs_as_ordered", "--nocapture"]);
         command.env(ORDER, order).stdout(Stdio::null()).stderr(Stdio::piped());
         command
+    }
+
+    /// Starts a child that may write files of at most so many blocks of 512 bytes.
+    pub(crate) fn start_with_file_limit(&self, bed: &Bed, blocks: u32) -> Child {
+        let command = self.command(bed);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("trap '' XFSZ; ulimit -S -f {blocks}; exec \"$0\" \"$@\"")]);
+        shell.arg(command.get_program()).args(command.get_args());
+        shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.stdout(Stdio::null()).spawn().expect("started")
     }
 
     /// Runs a child to its end.

@@ -1,6 +1,7 @@
 //! Crashes: at every numbered edge of the commit protocol, and at moments nobody chose. Whatever falls out,
 //! the outputs are complete, not doubled, and those of a run that nothing disturbed.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -178,4 +179,31 @@ fn a_checkpoint_that_is_lost_is_rebuilt() {
         assert!(again.records_out < first.records_out / 2, "what was written is not written again");
         check(&bed, &log);
     }
+}
+
+/// Tasks whose checkpoints fail are suspended, and go on by themselves once there is room again.
+#[test]
+fn a_full_disk_under_the_checkpoints_suspends_the_tasks() {
+    let Some(bed) = Bed::kafka("a_full_disk_under_the_checkpoints_suspends_the_tasks") else { return };
+    feed(&bed, &bed.open(), WORKLOAD);
+    let order = Order { pause_us: 2_000, ..Order::new(Protocol::B) };
+    let mut child = order.start_with_file_limit(&bed, 64);
+    std::thread::sleep(Duration::from_secs(10));
+    let waits = child.try_wait().expect("asked").is_none();
+    let pid = child.id().to_string();
+    let lifted = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]).status();
+    let mut ended = None;
+    for _ in 0..300 {
+        ended = child.try_wait().expect("asked");
+        if ended.is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(waits, "it must wait for room");
+    assert!(lifted.expect("prlimit is part of every Linux").success());
+    assert!(ended.is_some_and(|status| status.success()), "it goes on and comes to its end: {ended:?}");
+    check(&bed, &bed.open());
 }

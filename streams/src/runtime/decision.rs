@@ -264,6 +264,63 @@ mod tests {
         assert_eq!(Decision::decode(&empty.encode()), Ok(empty));
     }
 
+    /// Bytes of version 1, put together by hand from the drawing: they must be read for ever.
+    #[test]
+    fn version_1_is_as_drawn() {
+        let fields: [&[u8]; 20] = [
+            b"LD",
+            &[1],
+            &[0, 0, 0, 0, 0, 0, 0, 9],
+            // one channel, begun at 5
+            &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 5],
+            // n = 2, no stream time, no last key
+            &[0, 0, 0, 0, 0, 0, 0, 2, 0, 0],
+            // topic a, partition 3, no eff, next 7, left
+            &[0, 0, 0, 1, 0, 0, 0, 1],
+            b"a",
+            &[0, 0, 0, 3, 0],
+            &[0, 0, 0, 0, 0, 0, 0, 7, 1],
+            // a schedule: node 4, number 0, every 256 ns from 1 on, the newest only, next at 257
+            &[0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0],
+            &[0, 0, 0, 0, 0, 0, 1, 0],
+            &[0, 0, 0, 0, 0, 0, 0, 1],
+            &[1, 1, 0, 0, 0, 0, 0, 0, 1, 1],
+            // one output, of 6 records
+            &[0, 0, 0, 1, 0, 0, 0, 1],
+            b"o",
+            &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6],
+            &[8; 32],
+            // one virtual beacon: channel 0 before offset 6 to time 10
+            &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6],
+            &[0, 0, 0, 0, 0, 0, 0, 10],
+            // no state digest
+            &[0],
+        ];
+        let schedule =
+            Schedule { interval: Duration::from_nanos(256), align: Ts(1), catch_up: CatchUp::Last };
+        let channel = Progress { eff: None, next: Offset(7), left: true };
+        let expected = Decision {
+            epoch: 9,
+            from: vec![Offset(5)],
+            position: Position {
+                n: 2,
+                time: None,
+                last: None,
+                channels: vec![(Tp::new(&TopicName::new("a"), 3), channel)],
+                ticks: vec![Due { node: 4, number: 0, schedule, next: Firing::At(Ts(257)) }],
+                outputs: vec![Output {
+                    tp: Tp::new(&TopicName::new("o"), 0),
+                    count: 6,
+                    chain: Chain([8; 32]),
+                }],
+            },
+            virtual_beacons: vec![VirtualBeacon { channel: 0, pos: Offset(6), ts: Ts(10) }],
+            state: None,
+        };
+        assert_eq!(Decision::decode(&fields.concat()), Ok(expected.clone()));
+        assert_eq!(expected.encode(), fields.concat());
+    }
+
     #[test]
     fn damaged_bytes_are_refused() {
         let bytes = decision().encode();

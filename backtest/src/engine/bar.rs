@@ -7,58 +7,12 @@
 //! ```
 
 use crate::dataset::Series;
+use crate::engine::held::{Held, levels};
 use crate::engine::trade::{ExitReason, Rejection, ResolvedBy, Trade};
-use crate::engine::{Brackets, Fill, Intent, Rules};
+use crate::engine::{Fill, Intent, Rules};
 use crate::model::Side;
 use crate::model::fee::Liquidity;
 use crate::portfolio::{Account, Settled};
-
-/// An open position. A level that does not exist lies at infinity, so that it is never reached.
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    side: Side,
-    i0: usize,
-    decided_in: usize,
-    entry_ms: i64,
-    entry: f64,
-    qty: f64,
-    notional: f64,
-    slippage: f64,
-    sl: f64,
-    tp: f64,
-    high: f64,
-    low: f64,
-}
-
-impl Held {
-    fn stop_reached(&self, px: f64) -> bool {
-        match self.side {
-            Side::Long => px <= self.sl,
-            Side::Short => px >= self.sl,
-        }
-    }
-
-    fn target_reached(&self, px: f64) -> bool {
-        match self.side {
-            Side::Long => px >= self.tp,
-            Side::Short => px <= self.tp,
-        }
-    }
-
-    fn note(&mut self, low: f64, high: f64) {
-        self.low = self.low.min(low);
-        self.high = self.high.max(high);
-    }
-
-    /// Worst and best move as fractions of the entry.
-    fn excursions(&self) -> (f64, f64) {
-        let (down, up) = (self.low / self.entry - 1.0, self.high / self.entry - 1.0);
-        match self.side {
-            Side::Long => (down.min(0.0), up.max(0.0)),
-            Side::Short => ((-up).min(0.0), (-down).max(0.0)),
-        }
-    }
-}
 
 /// Where and why a position ends.
 #[derive(Clone, Copy, Debug)]
@@ -70,13 +24,6 @@ struct Exit {
     ms: i64,
     decided_out: usize,
     resolved_by: ResolvedBy,
-}
-
-fn levels(side: Side, entry: f64, brackets: &Brackets) -> (f64, f64) {
-    let s = side.sign();
-    let sl = brackets.sl.map_or(-s * f64::INFINITY, |sl| entry * (1.0 - s * sl));
-    let tp = brackets.tp.map_or(s * f64::INFINITY, |tp| entry * (1.0 + s * tp));
-    (sl, tp)
 }
 
 /// The state of one symbol between bars.

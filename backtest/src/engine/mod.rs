@@ -3,6 +3,7 @@
 mod bar;
 mod drive;
 mod hash;
+mod held;
 mod trade;
 
 use serde::Serialize;

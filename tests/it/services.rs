@@ -116,3 +116,35 @@ fn run_killed_ten_times_on_kafka_and_mongodb_stores_what_an_undisturbed_run_stor
     assert!(kills >= 3, "only {kills} kills met a running process: the input is too short for this machine");
     assert_eq!(lobstream(&["digest", "--from", &s.mongo]).ok(), want);
 }
+
+#[test]
+fn two_environments_on_one_broker_share_nothing() {
+    let test = "two_environments_on_one_broker_share_nothing";
+    let (Some(s), Some(files)) = (servers(test), files(test)) else { return };
+    let folder = Folder::new();
+    let mut digests = Vec::new();
+    for name in ["a", "b"] {
+        let prefix = format!("{}{name}.", s.prefix);
+        let (results, state) = (folder.uri("lmdb", name), folder.path(&format!("state-{name}")));
+        lobstream(&["replay", &files[0], "--log", &s.log, "--topic-prefix", &prefix]).ok();
+        // The same application name in both.
+        let run = [
+            "run",
+            "--log",
+            &s.log,
+            "--topic-prefix",
+            &prefix,
+            "--app",
+            "lob",
+            "--results",
+            &results,
+            "--state",
+            &state,
+            "--until-end",
+        ];
+        lobstream(&run).ok();
+        digests.push(lobstream(&["digest", "--from", &results]).ok());
+    }
+    assert!(digests[0].starts_with("factors 178 "), "{}", digests[0]);
+    assert_eq!(digests[0], digests[1]);
+}

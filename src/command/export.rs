@@ -1,7 +1,7 @@
 //! `lobstream export`: stored rows as one CSV or Parquet file.
 //!
 //! CSV: a header always, LF, quotes where RFC 4180 wants them, a missing value blank, floats as in
-//! [`crate::codec::json`]. Parquet: as [`crate::parquet`] says. Columns are those of the row's table; a
+//! [`crate::codec::json`]. Parquet: as `src/parquet.rs` says. Columns are those of the row's table; a
 //! signal's values are one column of JSON text. Equal rows give equal bytes.
 
 use std::io::Write;

@@ -23,6 +23,9 @@ pub struct Settings {
     pub take_max: usize,
     /// How long a transaction call is tried again, and how long `drain` may take. Default 15 s.
     pub txn_deadline: Duration,
+    /// How long a task whose checkpoints fail waits for room on disk in a run that ends with its input. A run
+    /// without end waits on. Default 60 s.
+    pub suspended_max: Duration,
     /// Ticks that `CatchUp::Every` fires one by one; beyond it only the newest fires. Default 100 000.
     pub catch_up_max: u64,
     /// Share of poisoned records, in percent over 10 000 records, that stops a task. Default 5.
@@ -42,6 +45,7 @@ impl Default for Settings {
             checkpoint_interval: None,
             take_max: 256,
             txn_deadline: Duration::from_secs(15),
+            suspended_max: Duration::from_secs(60),
             catch_up_max: 100_000,
             poison_percent_max: 5,
             state_dir: PathBuf::from("state"),

@@ -7,6 +7,8 @@
 //! A: every store has a changelog. B: one has none; what a crash loses is processed again, muted. C: the
 //! log keeps the state beside its records, so the commit is one LMDB transaction.
 
+use std::time::Duration;
+
 use crate::error::{Error, SendError, StoreError, TxnClass, TxnError};
 use crate::log::{Commit, StateWrites, Tp, topic};
 use crate::record::Offset;
@@ -92,7 +94,7 @@ struct Sealed {
     changes: Option<StateWrites>,
 }
 
-impl<M: Clone + 'static> StreamThread<'_, M> {
+impl<M: Clone + 'static> StreamThread<M> {
     /// Ends the epoch of every task that has processed something. `false`: there was nothing to do.
     pub(crate) fn commit(&mut self, now: Mono, checkpoint: bool) -> Result<bool, Error> {
         self.committed_at = now;
@@ -112,10 +114,10 @@ impl<M: Clone + 'static> StreamThread<'_, M> {
             }
             self.edge(Edge::Committed);
             self.shared.progress.add(Counter::Commits, 1);
-            (self.troubles, self.records, self.bytes) = (0, 0, 0);
+            (self.troubles, self.trouble, self.records, self.bytes) = (0, None, 0, 0);
         }
         for one in &sealed {
-            self.epoch_committed(one)?;
+            self.epoch_committed(one, now)?;
         }
         Ok(!sealed.is_empty())
     }
@@ -247,7 +249,7 @@ impl<M: Clone + 'static> StreamThread<'_, M> {
     }
 
     /// The epoch of a task is visible: write its checkpoint, if one is due, and go on to the next.
-    fn epoch_committed(&mut self, one: &Sealed) -> Result<(), Error> {
+    fn epoch_committed(&mut self, one: &Sealed, now: Mono) -> Result<(), Error> {
         let task = &mut self.tasks[one.index].task;
         if one.decision.is_some() {
             task.epoch_ended();
@@ -266,7 +268,7 @@ impl<M: Clone + 'static> StreamThread<'_, M> {
         let written = self.tasks[one.index].checkpoints.as_ref().map_or(Ok(()), |known| known.write(&writes));
         match written {
             Ok(()) => self.checkpointed(one.index),
-            Err(e) => self.checkpoint_failed(one.index, &e),
+            Err(e) => self.checkpoint_failed(one.index, e, now)?,
         }
         self.edge(Edge::Checkpointed);
         Ok(())
@@ -276,7 +278,7 @@ impl<M: Clone + 'static> StreamThread<'_, M> {
         let assigned = &mut self.tasks[index];
         assigned.task.stores.settled(Since::Checkpoint);
         assigned.checkpoint_epoch = assigned.task.epoch;
-        assigned.checkpoint_failures = 0;
+        (assigned.checkpoint_failures, assigned.suspended_at) = (0, None);
         if assigned.task.state == TaskState::Suspended {
             assigned.task.state.become_next(TaskState::Running);
         }
@@ -284,7 +286,10 @@ impl<M: Clone + 'static> StreamThread<'_, M> {
     }
 
     /// The log is ahead and the state in RAM is right: try again at the next one, but not without end.
-    fn checkpoint_failed(&mut self, index: usize, e: &StoreError) {
+    ///
+    /// A run that is to end with its input fails if there is no room for long: nobody may be watching it.
+    fn checkpoint_failed(&mut self, index: usize, e: StoreError, now: Mono) -> Result<(), Error> {
+        let (finite, patience) = (self.shared.finite, self.shared.settings.suspended_max);
         let assigned = &mut self.tasks[index];
         assigned.checkpoint_failures += 1;
         self.shared.progress.add(Counter::CheckpointsFailed, 1);
@@ -295,7 +300,10 @@ impl<M: Clone + 'static> StreamThread<'_, M> {
         if (often || full) && task.state == TaskState::Running {
             tracing::error!(task = %task.id, "Task suspended until a checkpoint succeeds");
             task.state.become_next(TaskState::Suspended);
+            assigned.suspended_at = Some(now);
         }
+        let waited = assigned.suspended_at.map_or(Duration::ZERO, |since| now.since(since));
+        if finite && waited >= patience { Err(e.into()) } else { Ok(()) }
     }
 
     /// A transaction call failed: every task of this thread goes back to what is committed. Where nobody
@@ -313,13 +321,14 @@ impl<M: Clone + 'static> StreamThread<'_, M> {
                 self.replace_producer()?;
             }
         }
+        self.trouble = Some(e);
         self.roll_back()
     }
 
     /// Whatever the old producer still has under way is fenced off by the new one.
     fn replace_producer(&mut self) -> Result<(), Error> {
         let id = self.txn.id().to_owned();
-        self.txn = Txn::new(&*self.shared.log, &id, self.shared.settings.txn_deadline)?;
+        self.txn = Txn::new(&*self.shared.log, &id, &self.shared.patience)?;
         self.shared.progress.add(Counter::ProducersReplaced, 1);
         Ok(())
     }

@@ -158,16 +158,22 @@ impl<M: Clone + 'static> Graph<M> {
         reached.into_iter().map(|id| id.0).filter(|id| self.nodes[*id].is_some()).collect()
     }
 
-    /// Sends on what `from` has forwarded: every record, and whatever comes of it, before the next one.
+    /// Sends on what `from` has forwarded: every record, and whatever comes of it, before the next one. Once
+    /// a node has seen the record, typed objects may be changed, so a refusal further down is no clean one.
     fn pass_on(&mut self, from: NodeId, reach: &mut Reach<'_>) -> Result<(), NodeFailure> {
         self.waiting.clear();
         self.queue_forwarded(from);
+        let mut seen = false;
         while let Some((id, record)) = self.waiting.pop() {
-            if let Err(failure) = self.visit(id, record, reach) {
+            if let Err(mut failure) = self.visit(id, record, reach) {
                 self.forwarded.clear();
                 self.waiting.clear();
+                if seen && failure.kind == FailureKind::Poison(Failure::Refused) {
+                    failure.kind = FailureKind::Poison(Failure::Panicked);
+                }
                 return Err(failure);
             }
+            seen |= self.nodes[id.0].is_some();
             self.queue_forwarded(id);
         }
         Ok(())

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::runtime::state::AppState;
 use crate::time::Ts;
 
-/// Counters of an application, since it was started.
+/// Counters of an application, since it was started. A clone shows the same ones.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<Cells>);
+
 #[derive(Debug)]
-pub struct Progress {
+struct Cells {
     state: AtomicU8,
     records_in: AtomicU64,
     records_out: AtomicU64,
@@ -81,9 +84,9 @@ const STATES: [AppState; 7] = [
     AppState::Failed,
 ];
 
-impl Default for Progress {
-    fn default() -> Progress {
-        Progress {
+impl Default for Cells {
+    fn default() -> Cells {
+        Cells {
             state: AtomicU8::new(0),
             records_in: AtomicU64::new(0),
             records_out: AtomicU64::new(0),
@@ -105,7 +108,7 @@ impl Progress {
     /// All counters now.
     pub fn snapshot(&self) -> Snapshot {
         let read = |counter: Counter| self.cell(counter).load(Ordering::Relaxed);
-        let stream_time = Ts(self.stream_time.load(Ordering::Relaxed));
+        let stream_time = Ts(self.0.stream_time.load(Ordering::Relaxed));
         Snapshot {
             state: self.state(),
             records_in: read(Counter::RecordsIn),
@@ -119,26 +122,26 @@ impl Progress {
             aborts: read(Counter::Aborts),
             producers_replaced: read(Counter::ProducersReplaced),
             stream_time: (stream_time > Ts::MIN).then_some(stream_time),
-            counts: self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            counts: self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 
     /// Where the application is.
     pub fn state(&self) -> AppState {
-        STATES[usize::from(self.state.load(Ordering::Acquire))]
+        STATES[usize::from(self.0.state.load(Ordering::Acquire))]
     }
 
     pub(crate) fn enter(&self, next: AppState) {
         let now = self.state();
         debug_assert!(now.may_become(next), "application cannot go from {now:?} to {next:?}");
-        self.state.store(next as u8, Ordering::Release);
+        self.0.state.store(next as u8, Ordering::Release);
     }
 
     /// The first thread that stops begins to drain.
     pub(crate) fn drain(&self) {
         let (from, to) = (AppState::Running as u8, AppState::Draining as u8);
         // Failing means that another thread was first.
-        let _ = self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.0.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
     }
 
     pub(crate) fn add(&self, counter: Counter, n: u64) {
@@ -147,7 +150,7 @@ impl Progress {
 
     pub(crate) fn reached(&self, time: Option<Ts>) {
         if let Some(time) = time {
-            self.stream_time.fetch_max(time.0, Ordering::Relaxed);
+            self.0.stream_time.fetch_max(time.0, Ordering::Relaxed);
         }
     }
 
@@ -155,7 +158,7 @@ impl Progress {
         if counts.is_empty() {
             return;
         }
-        let mut all = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, n) in counts {
             *all.entry(name).or_default() += n;
         }
@@ -163,16 +166,16 @@ impl Progress {
 
     fn cell(&self, counter: Counter) -> &AtomicU64 {
         match counter {
-            Counter::RecordsIn => &self.records_in,
-            Counter::RecordsOut => &self.records_out,
-            Counter::Beacons => &self.beacons,
-            Counter::Poisoned => &self.poisoned,
-            Counter::Restored => &self.restored,
-            Counter::Commits => &self.commits,
-            Counter::Checkpoints => &self.checkpoints,
-            Counter::CheckpointsFailed => &self.checkpoints_failed,
-            Counter::Aborts => &self.aborts,
-            Counter::ProducersReplaced => &self.producers_replaced,
+            Counter::RecordsIn => &self.0.records_in,
+            Counter::RecordsOut => &self.0.records_out,
+            Counter::Beacons => &self.0.beacons,
+            Counter::Poisoned => &self.0.poisoned,
+            Counter::Restored => &self.0.restored,
+            Counter::Commits => &self.0.commits,
+            Counter::Checkpoints => &self.0.checkpoints,
+            Counter::CheckpointsFailed => &self.0.checkpoints_failed,
+            Counter::Aborts => &self.0.aborts,
+            Counter::ProducersReplaced => &self.0.producers_replaced,
         }
     }
 }

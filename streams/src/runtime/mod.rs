@@ -38,9 +38,10 @@ use crate::time::Mono;
 use crate::topology::Topology;
 use commit::Edge;
 use metrics::Progress;
+use rebalance::OpenStore;
 use state::AppState;
 use thread::{OnEdge, Shared, StreamThread, Turn};
-use txn::Txn;
+use txn::{Patience, Txn};
 
 /// How long an idle thread waits before it looks again.
 const IDLE: Duration = Duration::from_millis(5);
@@ -49,6 +50,10 @@ const IDLE: Duration = Duration::from_millis(5);
 pub trait Clock: Send + Sync {
     /// Time since some fixed moment.
     fn mono(&self) -> Mono;
+    /// Waits this long. A clock of a simulation goes forward instead.
+    fn pause(&self, time: Duration) {
+        os::sleep(time);
+    }
 }
 
 /// When a run ends by itself.
@@ -68,6 +73,7 @@ pub struct App<M> {
     settings: Settings,
     clock: Arc<dyn Clock>,
     on_edge: Option<OnEdge>,
+    open_store: OpenStore,
 }
 
 impl<M: Clone + Send + 'static> App<M> {
@@ -78,7 +84,18 @@ impl<M: Clone + Send + 'static> App<M> {
         settings: Settings,
         clock: Arc<dyn Clock>,
     ) -> App<M> {
-        App { topology: Arc::new(topology), log, settings, clock, on_edge: None }
+        App::of(Arc::new(topology), log, settings, clock, Arc::new(rebalance::on_disk))
+    }
+
+    /// The same, of a topology that others run too, with its checkpoints wherever `open_store` puts them.
+    pub(crate) fn of(
+        topology: Arc<Topology<M>>,
+        log: Arc<dyn Log>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        open_store: OpenStore,
+    ) -> App<M> {
+        App { topology, log, settings, clock, on_edge: None, open_store }
     }
 
     /// Calls `on_edge` at every edge of the commit protocol: tests stop the process there.
@@ -102,30 +119,44 @@ impl<M: Clone + Send + 'static> App<M> {
     }
 
     fn start(&self, until: Until, shutdown: &AtomicBool, progress: &Progress) -> Result<(), Error> {
+        let (shared, txns) = self.prepare(until, progress)?;
+        progress.enter(AppState::Running);
+        let stop = Stop::new(until, shutdown, txns.len() as u32);
+        self.run_threads(&shared, txns, &stop)
+    }
+
+    /// Makes topics and takes the transactional ids over: what threads share, and a producer for each.
+    pub(crate) fn prepare(
+        &self,
+        until: Until,
+        progress: &Progress,
+    ) -> Result<(Arc<Shared<M>>, Vec<Txn>), Error> {
         check(&self.settings)?;
         let counts = topics::ensure(&*self.log, &self.topology)?;
         let widest = counts.iter().copied().max().unwrap_or(0);
         let n = self.settings.n_threads.min(widest.max(1));
         let ids = rebalance::transactional_ids(self.topology.name(), &self.settings, n);
         // Every id is taken over before any note is read: an earlier run can commit nothing in between.
+        let patience = Patience { clock: Arc::clone(&self.clock), deadline: self.settings.txn_deadline };
         let mut txns = Vec::new();
         for id in &ids {
-            txns.push(Txn::new(&*self.log, id, self.settings.txn_deadline)?);
+            txns.push(Txn::new(&*self.log, id, &patience)?);
         }
         let shared = Shared {
             topology: Arc::clone(&self.topology),
             log: Arc::clone(&self.log),
             settings: self.settings.clone(),
-            progress,
+            patience,
+            open_store: Arc::clone(&self.open_store),
+            progress: progress.clone(),
             on_edge: self.on_edge.clone(),
             ids: ids.into_iter().collect(),
             finite: until == Until::End,
         };
-        progress.enter(AppState::Running);
-        self.run_threads(&shared, txns, &Stop::new(until, shutdown, n))
+        Ok((Arc::new(shared), txns))
     }
 
-    fn run_threads(&self, shared: &Shared<'_, M>, txns: Vec<Txn>, stop: &Stop<'_>) -> Result<(), Error> {
+    fn run_threads(&self, shared: &Arc<Shared<M>>, txns: Vec<Txn>, stop: &Stop<'_>) -> Result<(), Error> {
         let n = txns.len() as u32;
         os::scope(|scope| {
             let mut threads = Vec::new();
@@ -150,14 +181,14 @@ impl<M: Clone + Send + 'static> App<M> {
 
     fn run_thread(
         &self,
-        shared: &Shared<'_, M>,
+        shared: &Arc<Shared<M>>,
         txn: Txn,
         index: u32,
         of: u32,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
         let _alarm = Alarm(&stop.failed);
-        let mut thread = StreamThread::new(shared, txn, index, of, self.clock.mono())?;
+        let mut thread = StreamThread::new(Arc::clone(shared), txn, index, of, self.clock.mono())?;
         loop {
             let before = stop.turns.load(Ordering::Acquire);
             let turn = thread.step(self.clock.mono())?;

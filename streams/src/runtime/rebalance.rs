@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::Error;
+use crate::error::{Error, StoreError};
 use crate::lmdb::{Durability, Env, EnvOptions};
 use crate::log::{Answer, Commit, Consumer, Log, Tp};
 use crate::record::Offset;
 use crate::runtime::state::TaskState;
 use crate::runtime::task::Task;
-use crate::runtime::txn::{Note, Txn};
+use crate::runtime::txn::{Note, Patience, Txn};
 use crate::settings::Settings;
-use crate::store::checkpoint::Checkpoints;
+use crate::store::checkpoint::{CheckpointStore, Checkpoints};
 use crate::topology::Topology;
 use crate::topology::processor::TaskId;
 
@@ -37,7 +37,7 @@ pub(crate) fn tasks_of<M>(topology: &Topology<M>, partitions: &[Tp]) -> Vec<Task
 pub(crate) fn committed(
     log: &dyn Log,
     consumer: &mut dyn Consumer,
-    settings: &Settings,
+    patience: &Patience,
     ours: &BTreeSet<String>,
     tps: &[Tp],
 ) -> Result<Vec<Option<Commit>>, Error> {
@@ -49,7 +49,7 @@ pub(crate) fn committed(
     }
     for id in &strangers {
         tracing::info!(id = id.as_str(), "Earlier producer taken over");
-        drop(Txn::new(log, id, settings.txn_deadline)?);
+        drop(Txn::new(log, id, patience)?);
     }
     Ok(consumer.committed(tps)?)
 }
@@ -79,6 +79,7 @@ pub(crate) fn close<M: Clone + 'static>(
 /// store: all it must know is in its decisions.
 pub(crate) fn checkpoints<M>(
     log: &dyn Log,
+    open: &OpenStore,
     topology: &Topology<M>,
     settings: &Settings,
     id: TaskId,
@@ -94,8 +95,11 @@ pub(crate) fn checkpoints<M>(
     Ok(Some(Checkpoints::new(open(&dir)?, app)))
 }
 
+/// How a folder becomes a place for checkpoints.
+pub(crate) type OpenStore = Arc<dyn Fn(&Path) -> Result<Arc<dyn CheckpointStore>, StoreError> + Send + Sync>;
+
 /// The log can replace what the last commit had, so losing it to a power cut costs only time.
-fn open(dir: &Path) -> Result<Arc<Env>, Error> {
+pub(crate) fn on_disk(dir: &Path) -> Result<Arc<dyn CheckpointStore>, StoreError> {
     let options = EnvOptions { durability: Durability::Meta, ..EnvOptions::default() };
     Ok(Env::open(dir, &options)?)
 }

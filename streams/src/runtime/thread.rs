@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Error, SendError};
+use crate::error::{Error, SendError, TxnError};
 use crate::log::{Acks, Assignment, Consumer, ConsumerOptions, GroupEvent, Log, Tp};
 use crate::runtime::commit::Edge;
 use crate::runtime::merge::Pick;
 use crate::runtime::metrics::{Counter, Progress};
-use crate::runtime::rebalance;
+use crate::runtime::rebalance::{self, OpenStore};
 use crate::runtime::restore::{Restore, Step};
 use crate::runtime::state::TaskState;
 use crate::runtime::task::{Blueprint, Task};
-use crate::runtime::txn::Txn;
+use crate::runtime::txn::{Patience, Txn};
 use crate::settings::Settings;
 use crate::store::checkpoint::Checkpoints;
 use crate::time::Mono;
@@ -27,11 +27,13 @@ const CLOSE: Duration = Duration::from_secs(30);
 pub(crate) type OnEdge = Arc<dyn Fn(Edge) + Send + Sync>;
 
 /// What the threads of an application share.
-pub(crate) struct Shared<'a, M> {
+pub(crate) struct Shared<M> {
     pub(crate) topology: Arc<Topology<M>>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) settings: Settings,
-    pub(crate) progress: &'a Progress,
+    pub(crate) patience: Patience,
+    pub(crate) open_store: OpenStore,
+    pub(crate) progress: Progress,
     pub(crate) on_edge: Option<OnEdge>,
     /// Transactional ids of all threads of this run.
     pub(crate) ids: BTreeSet<String>,
@@ -56,11 +58,16 @@ pub(crate) struct Assigned<M> {
     /// Epoch of the last checkpoint that was written.
     pub(crate) checkpoint_epoch: u64,
     pub(crate) checkpoint_failures: u32,
+    /// Since when it waits for room on disk.
+    pub(crate) suspended_at: Option<Mono>,
 }
 
 /// One of the threads. Whoever owns it calls [`StreamThread::step`] in a loop.
-pub(crate) struct StreamThread<'a, M> {
-    pub(crate) shared: &'a Shared<'a, M>,
+///
+/// Nothing else drives it: no step needs another thread of the operating system, reads a clock or sleeps. A
+/// simulation steps many of them in an order of its own and gets the same bytes each time.
+pub(crate) struct StreamThread<M> {
+    pub(crate) shared: Arc<Shared<M>>,
     pub(crate) consumer: Box<dyn Consumer>,
     pub(crate) txn: Txn,
     pub(crate) tasks: Vec<Assigned<M>>,
@@ -73,19 +80,20 @@ pub(crate) struct StreamThread<'a, M> {
     pub(crate) bytes: usize,
     /// What the last drain told.
     pub(crate) acks: Acks,
-    /// Transactions that failed since the last one that succeeded.
+    /// Transactions that failed since the last one that succeeded, and why the last one did.
     pub(crate) troubles: u32,
+    pub(crate) trouble: Option<TxnError>,
 }
 
-impl<'a, M: Clone + 'static> StreamThread<'a, M> {
+impl<M: Clone + 'static> StreamThread<M> {
     /// Joins the group as member `index` of `of`, with the transactional id that `txn` has taken over.
     pub(crate) fn new(
-        shared: &'a Shared<'a, M>,
+        shared: Arc<Shared<M>>,
         txn: Txn,
         index: u32,
         of: u32,
         now: Mono,
-    ) -> Result<StreamThread<'a, M>, Error> {
+    ) -> Result<StreamThread<M>, Error> {
         let options = ConsumerOptions {
             group: Some(shared.topology.name().to_owned()),
             assignment: Assignment::Static { index, of },
@@ -105,6 +113,7 @@ impl<'a, M: Clone + 'static> StreamThread<'a, M> {
             bytes: 0,
             acks: Acks::new(),
             troubles: 0,
+            trouble: None,
         })
     }
 
@@ -144,8 +153,14 @@ impl<'a, M: Clone + 'static> StreamThread<'a, M> {
     }
 
     /// Commits what was processed, writes a checkpoint of it and gives the partitions back.
+    ///
+    /// A last commit that fails is an error: what it had is processed again by the next run.
     pub(crate) fn finish(mut self, now: Mono) -> Result<(), Error> {
+        self.trouble = None;
         self.commit(now, true)?;
+        if let Some(e) = self.trouble.take() {
+            return Err(e.into());
+        }
         self.stop_if_halted()?;
         self.edge(Edge::BeforeStop);
         for assigned in &mut self.tasks {
@@ -188,10 +203,11 @@ impl<'a, M: Clone + 'static> StreamThread<'a, M> {
     }
 
     fn assign(&mut self, tps: &[Tp]) -> Result<(), Error> {
-        let shared = self.shared;
+        let shared = Arc::clone(&self.shared);
         for id in rebalance::tasks_of(&shared.topology, tps) {
             let log = &*shared.log;
-            let checkpoints = rebalance::checkpoints(log, &shared.topology, &shared.settings, id)?;
+            let checkpoints =
+                rebalance::checkpoints(log, &shared.open_store, &shared.topology, &shared.settings, id)?;
             let task = self.new_task(id)?;
             self.tasks.push(Assigned {
                 task,
@@ -199,6 +215,7 @@ impl<'a, M: Clone + 'static> StreamThread<'a, M> {
                 checkpoints,
                 checkpoint_epoch: 0,
                 checkpoint_failures: 0,
+                suspended_at: None,
             });
             self.begin_restore(self.tasks.len() - 1)?;
         }
@@ -220,7 +237,7 @@ impl<'a, M: Clone + 'static> StreamThread<'a, M> {
     }
 
     pub(crate) fn new_task(&self, id: TaskId) -> Result<Task<M>, Error> {
-        let shared = self.shared;
+        let shared = &self.shared;
         Task::new(&Blueprint {
             topology: &shared.topology,
             id,
@@ -233,11 +250,11 @@ impl<'a, M: Clone + 'static> StreamThread<'a, M> {
     /// Reads what is committed for a new task and loads its checkpoint.
     pub(crate) fn begin_restore(&mut self, i: usize) -> Result<(), Error> {
         self.edge(Edge::Restoring);
-        let shared = self.shared;
+        let shared = &self.shared;
         let assigned = &mut self.tasks[i];
         let tps: Vec<Tp> = assigned.task.inputs().cloned().collect();
         let log = &*shared.log;
-        let committed = rebalance::committed(log, &mut *self.consumer, &shared.settings, &shared.ids, &tps)?;
+        let committed = rebalance::committed(log, &mut *self.consumer, &shared.patience, &shared.ids, &tps)?;
         assigned.task.state.become_next(TaskState::Restoring);
         assigned.restore = Restore::begin(
             &mut assigned.task,
@@ -251,7 +268,7 @@ impl<'a, M: Clone + 'static> StreamThread<'a, M> {
     }
 
     fn restore(&mut self, i: usize) -> Result<Turn, Error> {
-        let shared = self.shared;
+        let shared = &self.shared;
         let assigned = &mut self.tasks[i];
         let step = match &mut assigned.restore {
             None => Step::Done,
@@ -272,7 +289,7 @@ impl<'a, M: Clone + 'static> StreamThread<'a, M> {
     }
 
     fn process(&mut self, i: usize) -> Result<Turn, Error> {
-        let (shared, take_max) = (self.shared, self.shared.settings.take_max);
+        let (shared, take_max) = (&self.shared, self.shared.settings.take_max);
         let (task, consumer) = (&mut self.tasks[i].task, &mut self.consumer);
         if task.halted.is_some() {
             return Ok(Turn::default());

@@ -1,11 +1,13 @@
 //! A producer with its transaction, and the note that stands beside every committed offset.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, SendError, TxnClass, TxnError};
 use crate::log::{Acks, Commit, GroupMetadata, Log, Producer, ProducerOptions, StateWrites};
 use crate::record::{Offset, OutRecord};
+use crate::runtime::Clock;
 use crate::runtime::state::TxnState;
 
 /// Pause between two tries of a call that may succeed later.
@@ -48,16 +50,24 @@ pub(crate) struct Txn {
     state: TxnState,
     /// The open transaction is not empty.
     sent: bool,
-    deadline: Duration,
+    patience: Patience,
+}
+
+/// How long a call is repeated that says that it may succeed later.
+#[derive(Clone)]
+pub(crate) struct Patience {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) deadline: Duration,
 }
 
 impl Txn {
     /// Takes the transactional id over: whoever held it changes nothing any more, and what it left open is
     /// settled.
-    pub(crate) fn new(log: &dyn Log, id: &str, deadline: Duration) -> Result<Txn, Error> {
+    pub(crate) fn new(log: &dyn Log, id: &str, patience: &Patience) -> Result<Txn, Error> {
         let mut producer = log.producer(&ProducerOptions { transactional_id: Some(id.to_owned()) })?;
-        retry(deadline, || producer.init())?;
-        Ok(Txn { id: id.to_owned(), producer, state: TxnState::Idle, sent: false, deadline })
+        patience.retry(|| producer.init())?;
+        let patience = patience.clone();
+        Ok(Txn { id: id.to_owned(), producer, state: TxnState::Idle, sent: false, patience })
     }
 
     /// The transactional id.
@@ -95,7 +105,7 @@ impl Txn {
 
     /// Waits until everything sent has arrived.
     pub(crate) fn drain(&mut self) -> Result<Acks, TxnError> {
-        let deadline = self.deadline;
+        let deadline = self.patience.deadline;
         self.guard(|producer| producer.drain(deadline))
     }
 
@@ -149,7 +159,7 @@ impl Txn {
         mut call: impl FnMut(&mut dyn Producer) -> Result<R, TxnError>,
     ) -> Result<R, TxnError> {
         let producer = &mut *self.producer;
-        let result = retry(self.deadline, || call(producer));
+        let result = self.patience.retry(|| call(producer));
         if let Err(e) = &result {
             self.note_failure(e.class());
         }
@@ -166,21 +176,29 @@ impl Txn {
     }
 }
 
-/// Repeats a call as long as it says that it may succeed later, for about `deadline`.
-fn retry<R>(deadline: Duration, mut call: impl FnMut() -> Result<R, TxnError>) -> Result<R, TxnError> {
-    let tries = deadline.as_millis() / PAUSE.as_millis();
-    for _ in 0..tries {
-        match call() {
-            Err(e) if e.class() == TxnClass::Retriable => std::thread::sleep(PAUSE),
-            result => return result,
+impl Patience {
+    /// Repeats a call as long as it says that it may succeed later, until the deadline. By a clock that stands
+    /// still, the pauses alone count.
+    pub(crate) fn retry<R>(&self, mut call: impl FnMut() -> Result<R, TxnError>) -> Result<R, TxnError> {
+        let started = self.clock.mono();
+        let mut paused = Duration::ZERO;
+        loop {
+            let late = paused.max(self.clock.mono().since(started)) >= self.deadline;
+            match call() {
+                Err(e) if e.class() == TxnClass::Retriable && !late => self.clock.pause(PAUSE),
+                result => return result,
+            }
+            paused += PAUSE;
         }
     }
-    call()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::time::Mono;
 
     #[test]
     fn a_note_survives_its_text() {
@@ -192,21 +210,41 @@ mod tests {
         }
     }
 
+    /// A clock that goes forward when it is read: each call takes that long.
+    struct Slow(Mutex<Duration>, Duration);
+
+    impl Clock for Slow {
+        fn mono(&self) -> Mono {
+            let mut now = self.0.lock().expect("not poisoned");
+            *now += self.1;
+            Mono(*now)
+        }
+
+        fn pause(&self, _: Duration) {}
+    }
+
+    fn tries(class: TxnClass, call_takes: Duration) -> u32 {
+        let clock = Arc::new(Slow(Mutex::default(), call_takes));
+        let patience = Patience { clock, deadline: Duration::from_millis(20) };
+        let mut n = 0;
+        let failed = patience.retry(|| {
+            n += 1;
+            Err::<(), _>(TxnError::new("commit", class, "test"))
+        });
+        assert_eq!(failed.expect_err("it always fails").class(), class);
+        n
+    }
+
     #[test]
     fn a_call_is_repeated_only_if_it_asks_for_it() {
-        let failing = |class, n: &mut u32| {
-            retry(Duration::from_millis(20), || {
-                *n += 1;
-                Err::<(), _>(TxnError::new("commit", class, "test"))
-            })
-        };
-        let tries = |class| {
-            let mut n = 0;
-            failing(class, &mut n).expect_err("it always fails");
-            n
-        };
-        assert_eq!(tries(TxnClass::Retriable), 5);
-        assert_eq!(tries(TxnClass::Abort), 1);
-        assert_eq!(tries(TxnClass::Unknown), 1);
+        assert_eq!(tries(TxnClass::Retriable, Duration::ZERO), 5);
+        assert_eq!(tries(TxnClass::Abort, Duration::ZERO), 1);
+        assert_eq!(tries(TxnClass::Unknown, Duration::ZERO), 1);
+    }
+
+    #[test]
+    fn calls_that_take_long_are_repeated_less_often() {
+        assert_eq!(tries(TxnClass::Retriable, Duration::from_millis(10)), 2);
+        assert_eq!(tries(TxnClass::Retriable, Duration::from_millis(100)), 1);
     }
 }

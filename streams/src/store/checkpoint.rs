@@ -76,42 +76,85 @@ impl Checkpoint {
 /// Keys and their values.
 pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// The checkpoints of an application in one environment.
-#[derive(Clone, Debug)]
+/// Where checkpoints are kept: named databases of keys in ascending order. An [`Env`] is one; a simulation
+/// has another, which can crash.
+pub trait CheckpointStore: Send + Sync {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn get(&self, database: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Entries whose keys begin with `prefix`, which is cut off.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn prefix(&self, database: &str, prefix: &[u8]) -> Result<Entries, StoreError>;
+    /// Writes all of them in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`]: nothing has changed.
+    fn write(&self, writes: &StateWrites) -> Result<(), StoreError>;
+}
+
+impl CheckpointStore for Env {
+    fn get(&self, database: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let db = self.database(database)?;
+        self.read(|view| Ok(view.get(db, key)?.map(<[u8]>::to_vec)))
+    }
+
+    fn prefix(&self, database: &str, prefix: &[u8]) -> Result<Entries, StoreError> {
+        let db = self.database(database)?;
+        self.read(|view| {
+            let entries = view.prefix(db, prefix)?;
+            entries.map(|e| e.map(|(key, value)| (key[prefix.len()..].to_vec(), value.to_vec()))).collect()
+        })
+    }
+
+    fn write(&self, writes: &StateWrites) -> Result<(), StoreError> {
+        let mut dbs = Vec::with_capacity(writes.len());
+        for (name, _, _) in writes {
+            dbs.push(self.database(name)?);
+        }
+        Env::write(self, |txn| {
+            for (db, (_, key, value)) in dbs.iter().zip(writes) {
+                match value {
+                    Some(value) => txn.put(*db, key, value)?,
+                    None => txn.delete(*db, key)?,
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The checkpoints of an application in one store.
+#[derive(Clone)]
 pub struct Checkpoints {
-    env: Arc<Env>,
+    kept: Arc<dyn CheckpointStore>,
     app: String,
 }
 
 impl Checkpoints {
     /// Those of `app`.
-    pub fn new(env: Arc<Env>, app: &str) -> Checkpoints {
-        Checkpoints { env, app: app.to_owned() }
+    pub fn new(kept: Arc<dyn CheckpointStore>, app: &str) -> Checkpoints {
+        Checkpoints { kept, app: app.to_owned() }
     }
 
     /// The checkpoint of a task, if it has one: `Err` inside if its bytes are not understood.
     ///
     /// # Errors
-    /// The environment cannot be read.
+    /// The store cannot be read.
     pub fn load(&self, task: TaskId) -> Result<Option<Result<Checkpoint, CodecError>>, StoreError> {
-        let db = self.env.database(&self.tasks())?;
-        let bytes = self.env.read(|view| {
-            Ok::<_, StoreError>(view.get(db, task.to_string().as_bytes())?.map(<[u8]>::to_vec))
-        })?;
+        let bytes = self.kept.get(&self.tasks(), task.to_string().as_bytes())?;
         Ok(bytes.map(|bytes| Checkpoint::decode(&bytes)))
     }
 
     /// All entries of a store in a partition.
     ///
     /// # Errors
-    /// The environment cannot be read.
+    /// The store cannot be read.
     pub fn entries(&self, store: &str, partition: u32) -> Result<Entries, StoreError> {
-        let db = self.env.database(&self.store(store))?;
-        let prefix = partition.to_be_bytes();
-        self.env.read(|view| {
-            let entries = view.prefix(db, &prefix)?;
-            entries.map(|e| e.map(|(key, value)| (key[prefix.len()..].to_vec(), value.to_vec()))).collect()
-        })
+        self.kept.prefix(&self.store(store), &partition.to_be_bytes())
     }
 
     /// What has to be written so that the stores are found as they are now. `sums` learns of it too.
@@ -138,19 +181,7 @@ impl Checkpoints {
     /// # Errors
     /// [`StoreError::Write`]: nothing has changed.
     pub fn write(&self, writes: &StateWrites) -> Result<(), StoreError> {
-        let mut dbs = Vec::with_capacity(writes.len());
-        for (name, _, _) in writes {
-            dbs.push(self.env.database(name)?);
-        }
-        self.env.write(|txn| {
-            for (db, (_, key, value)) in dbs.iter().zip(writes) {
-                match value {
-                    Some(value) => txn.put(*db, key, value)?,
-                    None => txn.delete(*db, key)?,
-                }
-            }
-            Ok(())
-        })
+        self.kept.write(writes)
     }
 
     fn tasks(&self) -> String {

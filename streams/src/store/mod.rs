@@ -153,7 +153,8 @@ pub(crate) enum Origin {
 pub(crate) enum Failure {
     /// A node refused it; typed objects are as they were.
     Refused,
-    /// A node panicked; typed objects may be half changed.
+    /// A node panicked, or one below another that had done its part refused: typed objects may be half
+    /// changed.
     Panicked,
 }
 

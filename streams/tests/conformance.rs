@@ -46,4 +46,5 @@ macro_rules! conformance {
 }
 
 conformance!(embedded, crate::bed::Bed::embedded);
+conformance!(memory, crate::bed::Bed::memory);
 conformance!(kafka, crate::bed::Bed::kafka);

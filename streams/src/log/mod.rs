@@ -2,14 +2,16 @@
 //!
 //! One contract, kept by every implementation (`streams/tests/conformance.rs`):
 //! order per partition = append order · [`Consumer::take`] never passes `stable` · an aborted record is
-//! never taken, its offset may be a gap · `caught_up` ⇔ position = `stable` at the call · not calling
-//! `take` is back-pressure and loses nothing · [`Producer::commit`] makes the records of all partitions,
+//! never taken, its offset may be a gap · `caught_up` ⇔ position = `stable` at the call, or, where that would
+//! cost a request each time, at a moment since the position was reached · not calling `take` is
+//! back-pressure and loses nothing · [`Producer::commit`] makes the records of all partitions,
 //! the offsets and the shipped state visible together or not at all · a fenced producer changes nothing ·
 //! after a [`TxnError`] of class `Unknown` only `drop` is legal.
 
 pub mod embedded;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod memory;
 pub mod topic;
 
 use std::collections::BTreeMap;
@@ -65,7 +67,7 @@ pub struct Commit {
 pub struct Taken {
     /// Records put into the batch.
     pub n: usize,
-    /// Position = `stable` at the call.
+    /// Position = `stable` at the call; of a broker, at a moment since the position was reached.
     pub caught_up: bool,
 }
 
@@ -208,16 +210,23 @@ pub trait Producer: Send {
 /// May a log be at this address already? Looks without making one; of brokers nothing is known before they
 /// are asked.
 pub fn exists(uri: &str) -> bool {
-    uri.strip_prefix("embedded:").is_none_or(|dir| Env::exists(dir.as_ref()))
+    uri != MEMORY && uri.strip_prefix("embedded:").is_none_or(|dir| Env::exists(dir.as_ref()))
 }
 
-/// Opens a log by its URI: `kafka://host:port[,host:port]` or `embedded:DIR`.
+/// The log that nothing keeps, each time a new one.
+const MEMORY: &str = "memory:";
+
+/// Opens a log by its URI: `kafka://host:port[,host:port]`, `embedded:DIR`, or `memory:` for one that is empty
+/// and is gone with its last handle.
 ///
 /// # Errors
 /// An unknown scheme, a directory that cannot be opened, no broker that answers.
 pub fn open(uri: &str) -> Result<Arc<dyn Log>, LogError> {
     if let Some(dir) = uri.strip_prefix("embedded:").filter(|dir| !dir.is_empty()) {
         return Ok(Arc::new(embedded::EmbeddedLog::open(dir.as_ref(), &embedded::Options::default())?));
+    }
+    if uri == MEMORY {
+        return Ok(Arc::new(memory::MemoryLog::default()));
     }
     #[cfg(feature = "kafka")]
     if let Some(brokers) = uri.strip_prefix("kafka://").filter(|brokers| !brokers.is_empty()) {

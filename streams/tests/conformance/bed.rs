@@ -45,6 +45,15 @@ impl Bed {
         Some(Bed { log: Arc::new(log), prefix: "t".to_owned(), prompt: true, _dir: Some(dir) })
     }
 
+    pub(crate) fn memory(_test: &str) -> Option<Bed> {
+        Some(Bed {
+            log: open("memory:").expect("a new log"),
+            prefix: "t".to_owned(),
+            prompt: true,
+            _dir: None,
+        })
+    }
+
     /// The broker that `LOBSTREAM_TEST_KAFKA` names, with topics, groups and ids that no other run has.
     #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     pub(crate) fn kafka(test: &str) -> Option<Bed> {

@@ -1,0 +1,139 @@
+//! A client that reads: its positions, and what its group has committed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::Inner;
+use crate::error::LogError;
+use crate::log::{
+    Answer, Assignment, Commit, Consumer, ConsumerOptions, GroupEvent, GroupMetadata, Taken, TopicName, Tp,
+};
+use crate::record::Batch;
+
+/// How long offsets of unfinished transactions are waited for: longer than such a transaction can be open.
+const STABLE: Duration = Duration::from_secs(30);
+/// Between two looks at them.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// The group of a consumer, as [`GroupMetadata`] holds it.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) name: String,
+}
+
+#[derive(Debug)]
+pub(super) struct MemoryConsumer {
+    inner: Arc<Inner>,
+    group: Option<Group>,
+    assignment: Assignment,
+    events: VecDeque<GroupEvent>,
+    positions: BTreeMap<Tp, u64>,
+}
+
+impl MemoryConsumer {
+    pub(super) fn new(inner: Arc<Inner>, options: &ConsumerOptions) -> MemoryConsumer {
+        MemoryConsumer {
+            inner,
+            group: options.group.clone().map(|name| Group { name }),
+            assignment: options.assignment,
+            events: VecDeque::new(),
+            positions: BTreeMap::new(),
+        }
+    }
+
+    fn group_name(&self) -> Result<String, LogError> {
+        let named = self.group.as_ref().map(|group| group.name.clone());
+        named.ok_or_else(|| failure("committed offsets", "the consumer has no group", false))
+    }
+}
+
+impl Consumer for MemoryConsumer {
+    fn subscribe(&mut self, topics: &[TopicName]) -> Result<(), LogError> {
+        let Assignment::Static { index, of } = self.assignment else { return Ok(()) };
+        let mut ours = Vec::new();
+        for name in topics {
+            let known = self.inner.ask(|broker| {
+                let topic = broker.topics.get(name).map(|topic| topic.spec.partitions);
+                topic.ok_or_else(|| LogError::UnknownTopic { topic: name.to_string() })
+            });
+            let owned = (0..known?).filter(|p| p % of.max(1) == index);
+            ours.extend(owned.map(|p| Tp::new(name, p)));
+        }
+        self.events.push_back(GroupEvent::Assign(ours));
+        Ok(())
+    }
+
+    fn serve(&mut self, wait: Duration) -> Result<Option<GroupEvent>, LogError> {
+        if self.events.is_empty() && !wait.is_zero() {
+            if self.inner.simulated {
+                self.inner.lock().advance(wait);
+            } else {
+                let broker = self.inner.lock();
+                let waited = self.inner.changed.wait_timeout(broker, wait);
+                drop(waited.unwrap_or_else(PoisonError::into_inner));
+            }
+        }
+        Ok(self.events.pop_front())
+    }
+
+    fn answer(&mut self, answer: Answer<'_>) -> Result<(), LogError> {
+        match answer {
+            Answer::Start(starts) => {
+                for (tp, offset) in starts {
+                    self.inner.ask(|broker| broker.partition(tp).map(drop))?;
+                    self.positions.insert(tp.clone(), offset.0);
+                }
+            }
+            Answer::Stop(tps) => self.positions.retain(|tp, _| !tps.contains(tp)),
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, tp: &Tp, max: usize, into: &mut Batch) -> Result<Taken, LogError> {
+        let position =
+            self.positions.get_mut(tp).ok_or_else(|| failure(tp, "the partition was not started", false))?;
+        let mut broker = self.inner.lock();
+        if broker.is_down() || broker.network.is_unfetched() {
+            return Ok(Taken::default());
+        }
+        let partition = broker.partition(tp)?;
+        let stable = partition.range().stable.0;
+        let (next, n) = partition.read(*position, max, into);
+        *position = next;
+        Ok(Taken { n, caught_up: next >= stable })
+    }
+
+    fn committed(&mut self, tps: &[Tp]) -> Result<Vec<Option<Commit>>, LogError> {
+        let group = self.group_name()?;
+        for _ in 0..STABLE.as_millis() / LOOK.as_millis() {
+            let found = self.inner.ask(|broker| Ok(broker.committed(&group, tps)))?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+            self.inner.pause(LOOK);
+        }
+        let reason = format!("a transaction that holds offsets of {group} does not end");
+        Err(failure("committed offsets", reason, true))
+    }
+
+    fn commit(&mut self, offsets: &[Commit]) -> Result<(), LogError> {
+        let (group, offsets) = (self.group_name()?, offsets.to_vec());
+        let reply = self.inner.call("commit offsets", STABLE, move |broker| {
+            broker.commit_plainly(&group, &offsets);
+        });
+        reply.answer.ok_or_else(|| failure("commit", "no answer", true))
+    }
+
+    fn group(&self) -> Option<GroupMetadata> {
+        self.group.clone().map(|group| GroupMetadata(Box::new(group)))
+    }
+
+    fn close(self: Box<Self>, _within: Duration) -> Result<(), LogError> {
+        Ok(())
+    }
+}
+
+fn failure(what: impl ToString, reason: impl Into<String>, retriable: bool) -> LogError {
+    LogError::Client { what: what.to_string(), reason: reason.into(), retriable }
+}

@@ -198,6 +198,20 @@ pub enum TopologyError {
         /// The node.
         node: String,
     },
+    /// A store would be named after a number that changes when the topology does.
+    #[error("operator {node:?} keeps state and has no name: add .named(\"…\") to it")]
+    Nameless {
+        /// The node, by its number.
+        node: String,
+    },
+    /// An operator was asked for what cannot be.
+    #[error("operator {node:?}: {rule}")]
+    Operator {
+        /// The operator.
+        node: String,
+        /// What must be otherwise.
+        rule: String,
+    },
     /// Nothing would come of a processor.
     #[error("processor {node:?} has neither child nor store: connect it, or say terminal()")]
     NoEffect {

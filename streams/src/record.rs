@@ -65,6 +65,10 @@ pub mod header {
     pub const SEQ: &str = "seq";
     /// The input record that caused an output: topic rank u16 · partition u32 · offset u64 · k u32.
     pub const SRC: &str = "src";
+    /// How manieth correction of a result, u32 big-endian; absent on the first result.
+    pub const REVISION: &str = "revision";
+    /// How late a record was, i64 big-endian ns: stream time − its time.
+    pub const LATE_BY: &str = "late_by";
     /// Why a record was refused.
     pub const DLQ_REASON: &str = "dlq.reason";
     /// The node that refused it.
@@ -339,6 +343,17 @@ impl<M> Record<M> {
     pub fn new(key: Key, value: M, ts: Ts) -> Record<M> {
         Record { key, value, ts, seq: 0 }
     }
+}
+
+/// A record without value: what its key stood for is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// Of what is gone.
+    pub key: Key,
+    /// Since when.
+    pub ts: Ts,
+    /// 0 = none.
+    pub seq: u64,
 }
 
 /// Turns values into bytes and back. Equal values give equal bytes: output digests depend on it.

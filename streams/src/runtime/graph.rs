@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::record::Record;
+use crate::record::{Record, Tombstone};
 use crate::runtime::outbox::Outbox;
 use crate::store::{Failure, StoreId, Stores};
 use crate::time::Ts;
 use crate::topology::processor::{
-    Context, Forward, Next, Poison, ProcessError, Processor, Schedule, TaskId, Tick,
+    Context, Forward, Next, Note, Poison, ProcessError, Processor, Schedule, TaskId, Tick, To,
 };
 use crate::topology::{Node, NodeId, NodeKind, SubTopology, Topology};
 
@@ -23,8 +23,27 @@ pub(crate) struct Graph<M> {
     sinks: BTreeMap<usize, Target>,
     pub(crate) counts: BTreeMap<&'static str, u64>,
     forwarded: Vec<Forward<M>>,
-    waiting: Vec<(NodeId, Record<M>)>,
+    waiting: Vec<Visit<M>>,
+    /// Nothing that a node holds falls due before this. `Some(MIN)`: nobody was asked yet.
+    due: Option<Ts>,
 }
+
+/// A record on its way into a node.
+struct Visit<M> {
+    to: NodeId,
+    record: Record<Option<M>>,
+    by: By,
+}
+
+/// Whose record a node is called for.
+#[derive(Clone, Copy)]
+struct By {
+    from: Option<NodeId>,
+    note: Option<Note>,
+}
+
+/// No record's: a tick, or a word of the engine.
+const NOBODY: By = By { from: None, note: None };
 
 /// Partitions of a sink: the outbox knows them as `first`, `first + 1`, …
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +94,7 @@ impl<M: Clone + 'static> Graph<M> {
             counts: BTreeMap::new(),
             forwarded: Vec::new(),
             waiting: Vec::new(),
+            due: Some(Ts::MIN),
         }
     }
 
@@ -86,7 +106,7 @@ impl<M: Clone + 'static> Graph<M> {
     ) -> Result<(), NodeFailure> {
         for id in self.ids() {
             let mut scheduled = Vec::new();
-            self.call(id, &mut reach, Some(&mut scheduled), |node, ctx| node.init(ctx))?;
+            self.call(id, &mut reach, NOBODY, Some(&mut scheduled), |node, ctx| node.init(ctx))?;
             schedules(id, scheduled);
             self.forwarded.clear();
         }
@@ -97,10 +117,10 @@ impl<M: Clone + 'static> Graph<M> {
     pub(crate) fn process(
         &mut self,
         source: NodeId,
-        record: Record<M>,
+        record: Record<Option<M>>,
         mut reach: Reach<'_>,
     ) -> Result<(), NodeFailure> {
-        self.forwarded.push(Forward { child: None, record });
+        self.forwarded.push(Forward { to: To::Each, record, note: None });
         self.pass_on(source, &mut reach)
     }
 
@@ -111,9 +131,37 @@ impl<M: Clone + 'static> Graph<M> {
         tick: Tick,
         mut reach: Reach<'_>,
     ) -> Result<Next, NodeFailure> {
-        let next = self.call(node, &mut reach, None, |node, ctx| node.punctuate(ctx, tick))?;
+        let next = self.call(node, &mut reach, NOBODY, None, |node, ctx| node.punctuate(ctx, tick))?;
         self.pass_on(NodeId(node), &mut reach)?;
         Ok(next)
+    }
+
+    /// The node, if any, that holds what falls due first until `to`: it is to be settled.
+    pub(crate) fn first_due(
+        &mut self,
+        to: Ts,
+        mut reach: Reach<'_>,
+    ) -> Result<Option<(Ts, usize)>, NodeFailure> {
+        if self.due.is_none_or(|due| due > to) {
+            return Ok(None);
+        }
+        let mut first: Option<(Ts, usize)> = None;
+        for id in self.ids() {
+            let due = self.call(id, &mut reach, NOBODY, None, |node, ctx| Ok(node.due(ctx)))?;
+            first = due.map(|due| (due, id)).into_iter().chain(first).min();
+        }
+        self.due = first.map(|(due, _)| due);
+        Ok(first.filter(|(due, _)| *due <= to))
+    }
+
+    /// Settles what fell due in a node.
+    pub(crate) fn settle(
+        &mut self,
+        (due, node): (Ts, usize),
+        mut reach: Reach<'_>,
+    ) -> Result<(), NodeFailure> {
+        self.call(node, &mut reach, NOBODY, None, |node, ctx| node.settle(ctx, due))?;
+        self.pass_on(NodeId(node), &mut reach)
     }
 
     /// Tells every node below a source of an input that it will not see, parents first.
@@ -125,7 +173,7 @@ impl<M: Clone + 'static> Graph<M> {
         mut reach: Reach<'_>,
     ) -> Result<(), NodeFailure> {
         for id in self.below(source) {
-            self.call(id, &mut reach, None, |node, ctx| node.poisoned(ctx, key, why))?;
+            self.call(id, &mut reach, NOBODY, None, |node, ctx| node.poisoned(ctx, key, why))?;
             self.pass_on(NodeId(id), &mut reach)?;
         }
         Ok(())
@@ -134,7 +182,7 @@ impl<M: Clone + 'static> Graph<M> {
     /// Lets every node end; what it forwards is dropped.
     pub(crate) fn close(&mut self, mut reach: Reach<'_>) -> Result<(), NodeFailure> {
         for id in self.ids() {
-            self.call(id, &mut reach, None, |node, ctx| node.close(ctx))?;
+            self.call(id, &mut reach, NOBODY, None, |node, ctx| node.close(ctx))?;
             self.forwarded.clear();
         }
         Ok(())
@@ -164,8 +212,9 @@ impl<M: Clone + 'static> Graph<M> {
         self.waiting.clear();
         self.queue_forwarded(from);
         let mut seen = false;
-        while let Some((id, record)) = self.waiting.pop() {
-            if let Err(mut failure) = self.visit(id, record, reach) {
+        while let Some(visit) = self.waiting.pop() {
+            let id = visit.to;
+            if let Err(mut failure) = self.visit(visit, reach) {
                 self.forwarded.clear();
                 self.waiting.clear();
                 if seen && failure.kind == FailureKind::Poison(Failure::Refused) {
@@ -179,11 +228,20 @@ impl<M: Clone + 'static> Graph<M> {
         Ok(())
     }
 
-    fn visit(&mut self, id: NodeId, record: Record<M>, reach: &mut Reach<'_>) -> Result<(), NodeFailure> {
-        match &self.topology.node(id).kind {
-            NodeKind::Sink(_) => self.write(id, record, reach.outbox),
-            NodeKind::Processor { .. } | NodeKind::Source(_) => {
-                self.call(id.0, reach, None, |node, ctx| node.process(ctx, record))
+    fn visit(&mut self, visit: Visit<M>, reach: &mut Reach<'_>) -> Result<(), NodeFailure> {
+        let Visit { to, record, by } = visit;
+        if self.nodes[to.0].is_none() {
+            return self.write(to, record, by.note, reach.outbox);
+        }
+        let Record { key, value, ts, seq } = record;
+        match value {
+            Some(value) => {
+                let record = Record { key, value, ts, seq };
+                self.call(to.0, reach, by, None, |node, ctx| node.process(ctx, record))
+            }
+            None => {
+                let tombstone = Tombstone { key, ts, seq };
+                self.call(to.0, reach, by, None, |node, ctx| node.tombstone(ctx, tombstone))
             }
         }
     }
@@ -191,25 +249,36 @@ impl<M: Clone + 'static> Graph<M> {
     /// Puts the children's records on the stack, the first one on top.
     fn queue_forwarded(&mut self, from: NodeId) {
         let children = &self.topology.node(from).children;
-        while let Some(Forward { child, record }) = self.forwarded.pop() {
-            match child {
-                Some(child) => self.waiting.extend(children.get(child).map(|id| (*id, record))),
-                None => {
-                    let Some((first, others)) = children.split_first() else { continue };
-                    self.waiting.extend(others.iter().rev().map(|id| (*id, record.clone())));
-                    self.waiting.push((*first, record));
-                }
-            }
+        while let Some(Forward { to, record, note }) = self.forwarded.pop() {
+            let by = By { from: Some(from), note };
+            let children = match to {
+                To::Each => &children[..],
+                To::From(first) => children.get(first..).unwrap_or_default(),
+                To::One(child) => children.get(child..=child).unwrap_or_default(),
+            };
+            let Some((first, others)) = children.split_first() else { continue };
+            let copies = others.iter().rev().map(|to| Visit { to: *to, record: record.clone(), by });
+            self.waiting.extend(copies);
+            self.waiting.push(Visit { to: *first, record, by });
         }
     }
 
-    fn write(&self, id: NodeId, record: Record<M>, outbox: &mut Outbox) -> Result<(), NodeFailure> {
+    fn write(
+        &self,
+        id: NodeId,
+        record: Record<Option<M>>,
+        note: Option<Note>,
+        outbox: &mut Outbox,
+    ) -> Result<(), NodeFailure> {
         let node = self.topology.node(id);
         let (Some(sink), Some(target)) = (node.sink(), self.sinks.get(&id.0)) else { return Ok(()) };
         let partition = crate::log::topic::partition(&record.key, target.partitions);
         let Record { key, value, ts, seq } = record;
-        let encode = |into: &mut Vec<u8>| sink.codec.encode(&value, into).map_err(|e| e.to_string());
-        outbox.push(target.first + partition as usize, key, ts, seq, encode).map_err(|reason| NodeFailure {
+        let encode = value.map(|value| {
+            move |into: &mut Vec<u8>| sink.codec.encode(&value, into).map_err(|e| e.to_string())
+        });
+        let to = target.first + partition as usize;
+        outbox.push(to, (key, ts, seq), note, encode).map_err(|reason| NodeFailure {
             node: node.name.clone(),
             kind: FailureKind::Poison(Failure::Refused),
             reason,
@@ -221,16 +290,22 @@ impl<M: Clone + 'static> Graph<M> {
         &mut self,
         id: usize,
         reach: &mut Reach<'_>,
+        by: By,
         scheduled: Option<&mut Vec<Schedule>>,
         call: impl FnOnce(&mut dyn Processor<M>, &mut Context<'_, M>) -> Result<R, ProcessError>,
     ) -> Result<R, NodeFailure> {
         let declared = self.topology.nodes[id].stores();
         let n_children = self.topology.nodes[id].children.len();
+        let parents = &self.topology.nodes[id].parents[..];
         let node = self.nodes[id].as_mut().expect("only processors are called, and each has an instance");
         let mut ctx = Context {
             task: self.task,
             time: reach.time,
             n_children,
+            parents,
+            from: by.from,
+            note: by.note,
+            due: &mut self.due,
             declared,
             stores: reach.stores,
             forwarded: &mut self.forwarded,

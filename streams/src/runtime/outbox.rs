@@ -8,6 +8,7 @@ use crate::log::Tp;
 use crate::record::{Header, Key, Offset, OutRecord, header};
 use crate::runtime::decision::Output;
 use crate::time::Ts;
+use crate::topology::processor::Note;
 
 /// Largest output: key and value together. Kafka's default limit with room for the headers, the same on
 /// every log, so that a record is refused everywhere or nowhere.
@@ -75,7 +76,7 @@ struct Entry {
 #[derive(Debug)]
 enum Headers {
     None,
-    Src(Src),
+    Src(Src, Option<Note>),
     Named(Vec<(String, Vec<u8>)>),
 }
 
@@ -119,31 +120,29 @@ impl Outbox {
         (self.cause, self.k) = (cause, 0);
     }
 
-    /// Adds an output whose value `encode` appends.
+    /// Adds an output of this key, time and sequence number, whose value `encode` appends; without it a
+    /// tombstone.
     ///
     /// # Errors
     /// That of `encode`, or that the record is larger than logs take; nothing was added.
-    pub fn push(
+    pub(crate) fn push(
         &mut self,
         to: usize,
-        key: Key,
-        ts: Ts,
-        seq: u64,
-        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
+        (key, ts, seq): (Key, Ts, u64),
+        note: Option<Note>,
+        encode: Option<impl FnOnce(&mut Vec<u8>) -> Result<(), String>>,
     ) -> Result<(), String> {
         let start = self.bytes.len();
-        let encoded = encode(&mut self.bytes).and_then(|()| {
-            let size = self.bytes.len() - start + key.len();
-            let fits = size <= OUTPUT_BYTES_MAX;
-            fits.then_some(())
-                .ok_or_else(|| format!("output of {size} bytes is larger than {OUTPUT_BYTES_MAX}"))
+        let value = encode.map(|encode| encode(&mut self.bytes).map(|()| self.bytes.len() - start));
+        let fitting = value.transpose().and_then(|value| {
+            let size = value.unwrap_or(0) + key.len();
+            match size <= OUTPUT_BYTES_MAX {
+                true => Ok(value),
+                false => Err(format!("output of {size} bytes is larger than {OUTPUT_BYTES_MAX}")),
+            }
         });
-        if let Err(reason) = encoded {
-            self.bytes.truncate(start);
-            return Err(reason);
-        }
-        let value = Some(self.bytes.len() - start);
-        let headers = Headers::Src(Src { cause: self.cause, k: self.k });
+        let value = fitting.inspect_err(|_| self.bytes.truncate(start))?;
+        let headers = Headers::Src(Src { cause: self.cause, k: self.k }, note);
         self.k += 1;
         self.entries.push_back(Entry { to, key: Some(key), value, ts, seq, headers });
         Ok(())
@@ -260,10 +259,20 @@ impl Entry {
             OutRecord { tp, key: self.key.as_deref(), value, ts: self.ts, seq: self.seq, headers: &[] };
         match &self.headers {
             Headers::None => send(record),
-            Headers::Src(src) => {
-                let headers = [Header { name: header::SRC, value: &src.encode() }];
-                record.headers = &headers;
-                send(record)
+            Headers::Src(src, note) => {
+                let src = src.encode();
+                let src = Header { name: header::SRC, value: &src };
+                match note {
+                    None => send(OutRecord { headers: &[src], ..record }),
+                    Some(Note::Revision(n)) => {
+                        let note = Header { name: header::REVISION, value: &n.to_be_bytes() };
+                        send(OutRecord { headers: &[src, note], ..record })
+                    }
+                    Some(Note::LateBy(by)) => {
+                        let note = Header { name: header::LATE_BY, value: &by.to_be_bytes() };
+                        send(OutRecord { headers: &[src, note], ..record })
+                    }
+                }
             }
             Headers::Named(named) => {
                 let headers: Vec<Header<'_>> =
@@ -293,7 +302,7 @@ mod tests {
             into.extend_from_slice(text.as_bytes());
             Ok(())
         };
-        outbox.push(to, "k".into(), Ts(1), 0, encode).expect("small");
+        outbox.push(to, ("k".into(), Ts(1), 0), None, Some(encode)).expect("small");
     }
 
     /// Sends at most `n` records: (partition, value, k).

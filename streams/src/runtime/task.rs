@@ -180,16 +180,37 @@ impl<M: Clone + 'static> Task<M> {
 
     /// Stream time rises: everything due until then fires first, then time is there.
     fn lift(&mut self, to: Ts) -> Result<(), Error> {
-        while let Some(fired) = self.time.and_then(|_| self.ticks.next_until(to, self.catch_up_max)) {
-            let reach = Reach { stores: &mut self.stores, outbox: &mut self.outbox, time: fired.tick.time };
-            let next = self.graph.punctuate(fired.node as usize, fired.tick, reach);
-            let next = next.map_err(|failure| self.failed(failure))?;
-            self.ticks.fired(&fired, next);
+        if let Some(from) = self.time {
+            self.fire(from, to).map_err(|failure| self.failed(failure))?;
         }
         self.time = Some(to);
         self.ticks.begin(to);
         self.outbox.settle();
         Ok(())
+    }
+
+    /// Fires what is due after `from` and until `to`: windows before ticks of the same instant.
+    fn fire(&mut self, from: Ts, to: Ts) -> Result<(), NodeFailure> {
+        let mut time = from;
+        loop {
+            let Task { graph, stores, outbox, .. } = self;
+            let due = graph.first_due(to, Reach { stores, outbox, time })?;
+            let tick = self.ticks.next_until(to, self.catch_up_max);
+            let Task { graph, stores, outbox, .. } = self;
+            match (due, tick) {
+                (Some(due), tick) if tick.is_none_or(|fired| due.0 <= fired.tick.time) => {
+                    time = due.0;
+                    graph.settle(due, Reach { stores, outbox, time })?;
+                }
+                (_, Some(fired)) => {
+                    time = fired.tick.time;
+                    let reach = Reach { stores, outbox, time };
+                    let next = graph.punctuate(fired.node as usize, fired.tick, reach)?;
+                    self.ticks.fired(&fired, next);
+                }
+                (_, None) => return Ok(()),
+            }
+        }
     }
 
     fn process(&mut self, channel: usize) -> Result<(), Error> {
@@ -380,15 +401,18 @@ fn channels<M>(topology: &Topology<M>, sources: &[NodeId], partition: u32) -> Ve
 }
 
 /// The record that the nodes see.
-fn decode<M>(topology: &Topology<M>, source: NodeId, record: &InRecord<'_>) -> Result<Record<M>, String> {
+fn decode<M>(
+    topology: &Topology<M>,
+    source: NodeId,
+    record: &InRecord<'_>,
+) -> Result<Record<Option<M>>, String> {
     let Some(source) = topology.node(source).source() else { return Err("not a source".to_owned()) };
     let Some(key) = record.key else { return Err("record without key".to_owned()) };
     if crate::beacon::is_reserved(key) {
         return Err("reserved key that is no beacon".to_owned());
     }
-    let Some(value) = record.value else { return Err("record without value".to_owned()) };
-    let value = source.codec.decode(value).map_err(|e| e.to_string())?;
-    Ok(Record { key: key.into(), value, ts: record.ts, seq: record.seq })
+    let value = record.value.map(|value| source.codec.decode(value).map_err(|e| e.to_string()));
+    Ok(Record { key: key.into(), value: value.transpose()?, ts: record.ts, seq: record.seq })
 }
 
 /// Digest of all that a checkpoint or a decision of this sub-topology depends on.

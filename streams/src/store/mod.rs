@@ -3,6 +3,8 @@
 pub mod checkpoint;
 pub mod hot;
 pub mod kv;
+mod stored;
+pub mod window;
 
 use std::any::Any;
 use std::fmt;
@@ -10,6 +12,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::record::CodecError;
+
+pub use stored::Stored;
 
 /// Longest key of a store, in bytes: what LMDB can hold beside the partition.
 pub const KEY_MAX: usize = 480;
@@ -32,7 +36,8 @@ impl fmt::Display for TaskId {
 /// Does a topic keep a copy of the store?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Changelog {
-    /// The kind of store and the log decide: on for `Kv` on a log that keeps no state beside its records.
+    /// The kind of store and the log decide: on for `Kv` and `Window` on a log that keeps no state beside its
+    /// records.
     #[default]
     Auto,
     /// Every changed key of an epoch is written to `<app>-<store>-changelog`.
@@ -46,6 +51,8 @@ pub enum Changelog {
 pub enum StoreKind {
     /// Bytes → bytes, see [`kv::Kv`].
     Kv,
+    /// (window, key) → value, see [`window::Window`].
+    Window,
     /// Typed objects changed in place, see [`hot::Hot`].
     Hot,
 }
@@ -54,6 +61,7 @@ impl fmt::Display for StoreKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             StoreKind::Kv => "kv",
+            StoreKind::Window => "window",
             StoreKind::Hot => "hot",
         })
     }
@@ -82,7 +90,7 @@ impl StoreSpec {
     pub(crate) fn has_changelog(&self, local: bool) -> bool {
         match (self.changelog, self.kind) {
             (Changelog::On, _) => true,
-            (Changelog::Auto, StoreKind::Kv) => !local,
+            (Changelog::Auto, StoreKind::Kv | StoreKind::Window) => !local,
             (Changelog::Auto, StoreKind::Hot) | (Changelog::Off, _) => false,
         }
     }

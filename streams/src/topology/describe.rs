@@ -47,9 +47,12 @@ impl<M> Topology<M> {
             NodeKind::Processor { .. } => {
                 let stores = self.stores_of(node);
                 let kinds: Vec<String> = stores.iter().map(|s| format!("{} {}", s.name, s.kind)).collect();
-                match kinds.is_empty() {
+                let stores = (!kinds.is_empty()).then(|| format!("stores: {}", kinds.join(", ")));
+                let detail = (!node.detail.is_empty()).then(|| node.detail.clone());
+                let about: Vec<String> = detail.into_iter().chain(stores).collect();
+                match about.is_empty() {
                     true => format!("Processor {name}"),
-                    false => format!("Processor {name} (stores: {})", kinds.join(", ")),
+                    false => format!("Processor {name} ({})", about.join("; ")),
                 }
             }
             NodeKind::Sink(s) => format!("Sink {name} (topic {})", s.topic),

@@ -44,8 +44,12 @@
 
 mod describe;
 pub mod processor;
+pub mod stream;
 mod validate;
+pub mod window;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::error::TopologyError;
@@ -113,12 +117,14 @@ pub struct Sink<M> {
     pub(crate) topic: TopicName,
     pub(crate) codec: Arc<dyn Codec<M>>,
     pub(crate) partitions: Option<u32>,
+    /// The engine named the topic, not the user.
+    pub(crate) derived: bool,
 }
 
 impl<M> Sink<M> {
     /// A topic, partitioned by key. If it is missing it is made with as many partitions as the input.
     pub fn topic(topic: &str, codec: Arc<dyn Codec<M>>) -> Sink<M> {
-        Sink { topic: TopicName::new(topic), codec, partitions: None }
+        Sink { topic: TopicName::new(topic), codec, partitions: None, derived: false }
     }
 
     /// How many partitions the topic has.
@@ -141,6 +147,14 @@ pub(crate) struct Node<M> {
     /// In order of declaration.
     pub(crate) children: Vec<NodeId>,
     pub(crate) kind: NodeKind<M>,
+    /// What an operator is, for people and for fingerprints.
+    pub(crate) detail: String,
+    /// It was named by a number, and has a state that a name must stand for.
+    pub(crate) nameless: bool,
+    /// It is a part of this node and named after it.
+    pub(crate) part_of: Option<(NodeId, &'static str)>,
+    /// Stores that are named after it.
+    pub(crate) own_stores: Vec<(StoreId, &'static str)>,
 }
 
 /// Nodes connected without a topic between them.
@@ -154,15 +168,49 @@ pub(crate) struct SubTopology {
 
 /// Collects nodes. Mistakes are reported by [`Builder::build`].
 pub struct Builder<M> {
+    parts: Shared<M>,
+}
+
+/// What a builder and its streams add to.
+type Shared<M> = Rc<RefCell<Parts<M>>>;
+
+struct Parts<M> {
     name: String,
     nodes: Vec<Node<M>>,
     stores: Vec<StoreSpec>,
+    /// The first rule that an operator found broken.
+    fault: Option<(NodeId, &'static str)>,
+    built: bool,
+}
+
+impl<M: 'static> Parts<M> {
+    fn node(&mut self, name: &str, parents: Vec<NodeId>, kind: NodeKind<M>) -> NodeId {
+        assert!(!self.built, "node {name:?} comes after build(): the topology is made already");
+        self.nodes.push(Node {
+            name: name.to_owned(),
+            parents,
+            children: Vec::new(),
+            kind,
+            detail: String::new(),
+            nameless: false,
+            part_of: None,
+            own_stores: Vec::new(),
+        });
+        NodeId(self.nodes.len() - 1)
+    }
+
+    fn store<D: StoreDefinition>(&mut self, definition: D) -> StoreRef<D> {
+        self.stores.push(definition.spec());
+        StoreRef::new(StoreId(self.stores.len() - 1))
+    }
 }
 
 impl<M: 'static> Builder<M> {
     /// An empty topology; its name begins the names of the topics that belong to it.
     pub fn new(name: &str) -> Builder<M> {
-        Builder { name: name.to_owned(), nodes: Vec::new(), stores: Vec::new() }
+        let parts =
+            Parts { name: name.to_owned(), nodes: Vec::new(), stores: Vec::new(), fault: None, built: false };
+        Builder { parts: Rc::new(RefCell::new(parts)) }
     }
 
     /// Adds a source.
@@ -172,8 +220,7 @@ impl<M: 'static> Builder<M> {
 
     /// Adds a store; processors of one sub-topology may share it.
     pub fn store<D: StoreDefinition>(&mut self, definition: D) -> StoreRef<D> {
-        self.stores.push(definition.spec());
-        StoreRef::new(StoreId(self.stores.len() - 1))
+        self.parts.borrow_mut().store(definition)
     }
 
     /// Adds a processor. `make` is called once for each task.
@@ -192,8 +239,8 @@ impl<M: 'static> Builder<M> {
 
     /// Says that a processor is meant to have neither child nor store.
     pub fn terminal(&mut self, processor: NodeId) {
-        if let Some(Node { kind: NodeKind::Processor { terminal, .. }, .. }) = self.nodes.get_mut(processor.0)
-        {
+        let nodes = &mut self.parts.borrow_mut().nodes;
+        if let Some(Node { kind: NodeKind::Processor { terminal, .. }, .. }) = nodes.get_mut(processor.0) {
             *terminal = true;
         }
     }
@@ -203,30 +250,37 @@ impl<M: 'static> Builder<M> {
         self.node(name, parents.into_iter().collect(), NodeKind::Sink(sink))
     }
 
-    /// The finished topology.
+    /// The finished topology. Streams of this builder take no operators any more.
     ///
     /// # Errors
     /// The first rule that is broken, by name.
-    pub fn build(mut self) -> Result<Topology<M>, TopologyError> {
-        validate::names(&self.name, &self.nodes, &self.stores)?;
-        validate::parents(&self.nodes)?;
-        self.link();
-        let subs = sub_topologies(&self.nodes);
-        let topology = Topology { name: self.name, nodes: self.nodes, stores: self.stores, subs };
+    pub fn build(self) -> Result<Topology<M>, TopologyError> {
+        let mut parts = self.parts.borrow_mut();
+        parts.built = true;
+        let (name, stores) = (std::mem::take(&mut parts.name), std::mem::take(&mut parts.stores));
+        let mut nodes = std::mem::take(&mut parts.nodes);
+        validate::names(&name, &nodes, &stores)?;
+        validate::parents(&nodes)?;
+        if let Some((node, rule)) = parts.fault {
+            let node = nodes[node.0].name.clone();
+            return Err(TopologyError::Operator { node, rule: rule.to_owned() });
+        }
+        link(&mut nodes);
+        let subs = sub_topologies(&nodes);
+        let topology = Topology { name, nodes, stores, subs };
         validate::topology(&topology)?;
         Ok(topology)
     }
 
     fn node(&mut self, name: &str, parents: Vec<NodeId>, kind: NodeKind<M>) -> NodeId {
-        self.nodes.push(Node { name: name.to_owned(), parents, children: Vec::new(), kind });
-        NodeId(self.nodes.len() - 1)
+        self.parts.borrow_mut().node(name, parents, kind)
     }
+}
 
-    fn link(&mut self) {
-        for i in 0..self.nodes.len() {
-            for parent in self.nodes[i].parents.clone() {
-                self.nodes[parent.0].children.push(NodeId(i));
-            }
+fn link<M>(nodes: &mut [Node<M>]) {
+    for i in 0..nodes.len() {
+        for parent in nodes[i].parents.clone() {
+            nodes[parent.0].children.push(NodeId(i));
         }
     }
 }
@@ -303,6 +357,11 @@ impl<M> Topology<M> {
     /// The topics its sinks write, sorted.
     pub fn sink_topics(&self) -> Vec<TopicName> {
         sorted(self.nodes.iter().filter_map(|node| Some(node.sink()?.topic.clone())))
+    }
+
+    /// Those of them that its user has named.
+    fn named_sink_topics(&self) -> impl Iterator<Item = &TopicName> {
+        self.nodes.iter().filter_map(|node| Some(&node.sink().filter(|sink| !sink.derived)?.topic))
     }
 
     pub(crate) fn node(&self, id: NodeId) -> &Node<M> {

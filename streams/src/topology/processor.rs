@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::record::Record;
+use crate::record::{Record, Tombstone};
 use crate::store::hot::{Hot, HotState, HotStore};
 use crate::store::kv::{Kv, KvStore};
-use crate::store::{StoreId, StoreRef, Stores};
+use crate::store::window::{Window, WindowStore};
+use crate::store::{StoreId, StoreRef, Stored, Stores};
 use crate::time::Ts;
+use crate::topology::NodeId;
 
 pub use crate::store::TaskId;
 
@@ -33,6 +35,35 @@ pub trait Processor<M>: Send {
     /// # Errors
     /// [`ProcessError::Poison`] makes the record a dead letter; [`ProcessError::Fatal`] stops the task.
     fn process(&mut self, ctx: &mut Context<'_, M>, record: Record<M>) -> Result<(), ProcessError>;
+
+    /// Sees a record without value, in merge order: what the key stood for is gone. A node that does not
+    /// say what this means to it refuses the record.
+    ///
+    /// # Errors
+    /// As those of [`Processor::process`].
+    fn tombstone(&mut self, ctx: &mut Context<'_, M>, tombstone: Tombstone) -> Result<(), ProcessError> {
+        let _ = (ctx, tombstone);
+        Err(ProcessError::Poison("record without value".to_owned()))
+    }
+
+    /// When the first thing falls due that this node holds in its stores, such as an open window; `None`:
+    /// nothing waits. The engine asks again whenever stream time has come to the earliest instant known
+    /// to it, and learns of earlier ones by [`Context::wake`].
+    fn due(&mut self, ctx: &mut Context<'_, M>) -> Option<Ts> {
+        let _ = ctx;
+        None
+    }
+
+    /// Called when stream time reaches what [`Processor::due`] said, before a tick of the same instant
+    /// and before the record that lifted it there. Everything due by then must be settled: `due` then
+    /// tells a later instant.
+    ///
+    /// # Errors
+    /// Any error stops the task: no record could be refused instead.
+    fn settle(&mut self, ctx: &mut Context<'_, M>, due: Ts) -> Result<(), ProcessError> {
+        let _ = (ctx, due);
+        Ok(())
+    }
 
     /// Called when stream time reaches a tick, before the record that lifted it there.
     ///
@@ -135,6 +166,13 @@ pub struct Context<'a, M> {
     pub(crate) task: TaskId,
     pub(crate) time: Ts,
     pub(crate) n_children: usize,
+    pub(crate) parents: &'a [NodeId],
+    /// The parent whose record is in hand.
+    pub(crate) from: Option<NodeId>,
+    /// What is to be said about the record in hand, beside it.
+    pub(crate) note: Option<Note>,
+    /// Nothing falls due before this, as far as is known.
+    pub(crate) due: &'a mut Option<Ts>,
     /// The stores this node declared.
     pub(crate) declared: &'a [StoreId],
     pub(crate) stores: &'a mut Stores,
@@ -144,18 +182,37 @@ pub struct Context<'a, M> {
     pub(crate) counts: &'a mut BTreeMap<&'static str, u64>,
 }
 
-/// A record on its way to the children of the node that made it.
+/// A record on its way to the children of the node that made it; without value it is a tombstone.
 #[derive(Debug)]
 pub(crate) struct Forward<M> {
-    /// Which child, in order of declaration; `None` = each.
-    pub(crate) child: Option<usize>,
-    pub(crate) record: Record<M>,
+    pub(crate) to: To,
+    pub(crate) record: Record<Option<M>>,
+    pub(crate) note: Option<Note>,
+}
+
+/// Which children of a node, counted in order of declaration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum To {
+    Each,
+    One(usize),
+    /// This one and those after it.
+    From(usize),
+}
+
+/// What stands beside a record, for whoever reads the topic that it ends in. It stays with everything that
+/// is made of the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// It corrects an earlier result, for the how manieth time.
+    Revision(u32),
+    /// It came so many ns too late.
+    LateBy(i64),
 }
 
 impl<M> Context<'_, M> {
     /// Hands a record to every child, in the order they were declared.
     pub fn forward(&mut self, record: Record<M>) {
-        self.forwarded.push(Forward { child: None, record });
+        self.forward_noted(To::Each, some(record), self.note);
     }
 
     /// Hands a record to one child, counted from 0 in the order they were declared.
@@ -164,7 +221,29 @@ impl<M> Context<'_, M> {
     /// If there is no such child.
     pub fn forward_to(&mut self, child: usize, record: Record<M>) {
         assert!(child < self.n_children, "node has {} children, not a child {child}", self.n_children);
-        self.forwarded.push(Forward { child: Some(child), record });
+        self.forward_noted(To::One(child), some(record), self.note);
+    }
+
+    /// Hands a record without value to every child: what its key stood for is gone.
+    pub fn forward_tombstone(&mut self, tombstone: Tombstone) {
+        let Tombstone { key, ts, seq } = tombstone;
+        self.forward_noted(To::Each, Record { key, value: None, ts, seq }, self.note);
+    }
+
+    pub(crate) fn forward_noted(&mut self, to: To, record: Record<Option<M>>, note: Option<Note>) {
+        self.forwarded.push(Forward { to, record, note });
+    }
+
+    /// From which parent the record in hand comes, counted from 0 in the order they were given; 0 if there
+    /// is none, as in `punctuate`.
+    pub fn parent(&self) -> usize {
+        self.from.and_then(|from| self.parents.iter().position(|parent| *parent == from)).unwrap_or(0)
+    }
+
+    /// Says that something falls due at this instant: stream time does not pass it before
+    /// [`Processor::due`] was asked.
+    pub fn wake(&mut self, at: Ts) {
+        *self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
     /// The objects of a store.
@@ -180,6 +259,14 @@ impl<M> Context<'_, M> {
     /// # Panics
     /// If the node did not declare it.
     pub fn kv(&mut self, store: StoreRef<Kv>) -> &mut KvStore {
+        self.store(store.id)
+    }
+
+    /// The entries of a store, by window and key.
+    ///
+    /// # Panics
+    /// If the node did not declare it.
+    pub fn window<S: Stored>(&mut self, store: StoreRef<Window<S>>) -> &mut WindowStore<S> {
         self.store(store.id)
     }
 
@@ -216,4 +303,9 @@ impl<M> Context<'_, M> {
     pub fn count(&mut self, metric: &'static str, n: u64) {
         *self.counts.entry(metric).or_default() += n;
     }
+}
+
+/// A record with its value, as the engine passes it on.
+pub(crate) fn some<M>(record: Record<M>) -> Record<Option<M>> {
+    Record { key: record.key, value: Some(record.value), ts: record.ts, seq: record.seq }
 }

@@ -54,6 +54,7 @@ pub(super) fn parents<M>(nodes: &[Node<M>]) -> Result<(), TopologyError> {
 /// Everything that needs the finished graph.
 pub(super) fn topology<M>(t: &Topology<M>) -> Result<(), TopologyError> {
     for node in &t.nodes {
+        state_has_a_name(node)?;
         processor_has_effect(node)?;
         stores_exist(node, t.stores.len())?;
     }
@@ -65,6 +66,13 @@ pub(super) fn topology<M>(t: &Topology<M>) -> Result<(), TopologyError> {
         no_loop(t, sub)?;
     }
     derived_topics_are_free(t)
+}
+
+fn state_has_a_name<M>(node: &Node<M>) -> Result<(), TopologyError> {
+    match node.nameless {
+        true => Err(TopologyError::Nameless { node: node.name.clone() }),
+        false => Ok(()),
+    }
 }
 
 fn processor_has_effect<M>(node: &Node<M>) -> Result<(), TopologyError> {
@@ -140,8 +148,10 @@ fn derived_topics_are_free<M>(t: &Topology<M>) -> Result<(), TopologyError> {
     let mut derived: BTreeMap<TopicName, ()> = BTreeMap::new();
     derived.insert(crate::log::topic::decisions(&t.name), ());
     derived.insert(crate::log::topic::dead_letter(&t.name), ());
+    derived.insert(crate::log::topic::late(&t.name), ());
     derived.extend(t.stores.iter().map(|store| (crate::log::topic::changelog(&t.name, &store.name), ())));
-    match t.source_topics().iter().chain(&t.sink_topics()).find(|topic| derived.contains_key(topic)) {
+    let named = t.source_topics();
+    match named.iter().chain(t.named_sink_topics()).find(|topic| derived.contains_key(topic)) {
         Some(topic) => Err(TopologyError::DerivedTopic { topic: topic.to_string() }),
         None => Ok(()),
     }

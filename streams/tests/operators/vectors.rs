@@ -8,24 +8,30 @@ use lobstream_streams::log::{TopicName, Tp};
 use lobstream_streams::record::Offset;
 use lobstream_streams::runtime::merge::{Channel, Merge, Pick};
 use lobstream_streams::runtime::tick::Ticks;
+use lobstream_streams::store::window::entry_key;
 use lobstream_streams::time::Ts;
 use lobstream_streams::topology::processor::{CatchUp, Next, Schedule};
-use serde_json::Value;
+use lobstream_streams::topology::window::Windows;
+use lobstream_streams::topology::{Builder, Source, Topology};
+use serde_json::{Value, json};
+
+use crate::bed::{Bed, Input, said};
+use crate::words::{Msg, text};
 
 /// Kinds that other tests of this crate run.
 const ELSEWHERE: [&str; 5] = ["partition", "chain", "digest", "pacing", "beacon"];
 /// Kinds of operators that are not built yet.
-const LEFT_OUT: [&str; 3] = ["window", "asof", "window_key"];
+const LEFT_OUT: [&str; 1] = ["asof"];
 
 #[test]
 fn the_engine_agrees_with_the_vectors() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/spec/vectors/streams.json");
     let Ok(text) = std::fs::read_to_string(&file) else {
-        eprintln!("SKIPPED the_engine_agrees_with_the_vectors: {} is absent", file.display());
+        said(&format!("SKIPPED the_engine_agrees_with_the_vectors: {} is absent", file.display()));
         return;
     };
     let vectors: Value = serde_json::from_str(&text).expect("valid JSON");
-    let (mut merged, mut ticked, mut left_out) = (0, 0, 0);
+    let (mut merged, mut ticked, mut windowed, mut left_out) = (0, 0, 0, 0);
     for case in vectors["cases"].as_array().expect("cases") {
         match case["kind"].as_str().expect("a kind") {
             "merge" => {
@@ -38,13 +44,18 @@ fn the_engine_agrees_with_the_vectors() {
                 ticks(case);
                 ticked += 1;
             }
+            "window" => {
+                window(case);
+                windowed += 1;
+            }
+            "window_key" => window_key(case),
             kind if ELSEWHERE.contains(&kind) => {}
             kind if LEFT_OUT.contains(&kind) => left_out += 1,
             kind => panic!("a kind that no test knows: {kind}"),
         }
     }
-    assert_eq!((merged, ticked), (26, 5));
-    eprintln!("left out: {left_out} cases of {LEFT_OUT:?}, operators that are not built yet");
+    assert_eq!((merged, ticked, windowed), (26, 5, 34));
+    said(&format!("left out: {left_out} cases of {LEFT_OUT:?}, operators that are not built yet"));
 }
 
 /// Runs a merge case. `arrival` decides in what portions the records become visible: it must not matter.
@@ -129,4 +140,64 @@ fn ticks(case: &Value) {
         ticks.fired(&one, Next::Tick);
     }
     assert_eq!(Value::Array(fired), case["expect"], "{}", case["name"]);
+}
+
+fn window_key(case: &Value) {
+    let entries = case["input"].as_array().expect("entries");
+    let hex = entries.iter().map(|entry| {
+        let start = Ts(entry[0].as_i64().expect("a start"));
+        let key = entry_key(start, entry[1].as_str().expect("a key").as_bytes());
+        Value::from(key.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    });
+    assert_eq!(Value::Array(hex.collect()), case["expect"]);
+}
+
+/// Counts in windows, results on close, late records aside.
+fn counting(params: &Value) -> Topology<Msg> {
+    let ns = |name: &str| Duration::from_nanos(params[name].as_u64().unwrap_or(0));
+    let grace = ns("grace");
+    let windows = match params["type"].as_str().expect("a type") {
+        "tumbling" => Windows::tumbling(ns("size"), grace),
+        "hopping" => Windows::hopping(ns("size"), ns("hop"), grace),
+        "session" => Windows::session(ns("gap"), grace),
+        other => panic!("windows that no test knows: {other}"),
+    };
+    let mut t = Builder::new("app");
+    let words = t.stream::<String>("words", Source::topic("in", text()));
+    let counts = words.windowed(windows.offset(ns("offset"))).late_to(text()).count().named("count");
+    counts.to("out", text());
+    t.build().expect("valid")
+}
+
+fn window(case: &Value) {
+    let bed = Bed::new();
+    let input = case["input"].as_array().expect("records");
+    let record = |r: &'_ Value| (r[0].as_i64().expect("ts"), r[1].as_str().expect("a key").to_owned());
+    let records: Vec<(i64, String)> = input.iter().map(record).collect();
+    bed.feed("in", &records.iter().map(|(ts, key)| (*ts, &**key, Some("x"))).collect::<Vec<Input<'_>>>());
+    let snapshot = bed.run(counting(&case["params"]));
+    let rows = bed.read("out", 0);
+    let emitted = rows.iter().map(|row| {
+        let numbers: Vec<i64> = row.text().split(' ').map(|n| n.parse().expect("a number")).collect();
+        json!([row.cause(), numbers[0], numbers[1], row.key, numbers[2], row.ts])
+    });
+    assert_eq!(Value::Array(emitted.collect()), case["expect"]["emitted"], "{}", case["name"]);
+    let rows = bed.read("app-late", 0);
+    let late: Vec<Value> = rows.iter().map(|row| json!([row.cause(), row.number("late_by")])).collect();
+    let counted = snapshot.counts.get("late_total").copied().unwrap_or(0);
+    assert_eq!(counted, late.len() as u64, "{}", case["name"]);
+    assert_eq!(Value::Array(late), case["expect"]["late"], "{}", case["name"]);
+    assert_eq!(Value::Array(open_windows(&bed, &case["params"])), case["expect"]["open"], "{}", case["name"]);
+}
+
+/// What the last checkpoint holds: start, end (of a session its last instant), key, n.
+fn open_windows(bed: &Bed, params: &Value) -> Vec<Value> {
+    let entries = bed.entries("app", "count-windows", 0);
+    let number = |bytes: &[u8]| i64::from_be_bytes(bytes.try_into().expect("eight bytes"));
+    let entry = |(key, value): &(Vec<u8>, Vec<u8>)| {
+        let start = number(&key[..8]) ^ i64::MIN;
+        let end = params["size"].as_i64().map_or(number(&value[..8]), |size| start + size);
+        json!([start, end, String::from_utf8_lossy(&key[8..]), number(&value[12..])])
+    };
+    entries.iter().map(entry).collect()
 }

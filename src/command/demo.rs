@@ -105,13 +105,13 @@ fn fill(args: &cli::Demo, log: &Arc<dyn Log>, stop: &AtomicBool) -> Result<(Vec<
         let mut feed =
             SyntheticFeed::new(args.seed, SyntheticOptions { seconds, ..SyntheticOptions::default() });
         let bar = bar("market", seconds, Unit::Count);
-        let poured = pour_all(&mut feed, log, stop, |feed| bar.set_position(feed.seconds_done()));
+        let poured = pour_all(&mut feed, log, stop, |seconds| bar.set_position(seconds));
         bar.finish_and_clear();
         return Ok((vec![SyntheticFeed::VENUE], poured?));
     }
     let mut feed = RecordedFeed::open(&RecordedOptions { inputs: args.input.clone(), ..Default::default() })?;
-    let bar = bar("replay", feed.progress().1, Unit::Bytes);
-    let poured = pour_all(&mut feed, log, stop, |feed| bar.set_position(feed.progress().0));
+    let bar = bar("replay", feed.bytes(), Unit::Bytes);
+    let poured = pour_all(&mut feed, log, stop, |bytes| bar.set_position(bytes));
     bar.finish_and_clear();
     let mut venues: Vec<Venue> = feed.instruments().map(|known| known.instrument.venue).collect();
     venues.sort();
@@ -119,14 +119,14 @@ fn fill(args: &cli::Demo, log: &Arc<dyn Log>, stop: &AtomicBool) -> Result<(Vec<
     Ok((venues, poured?))
 }
 
-fn pour_all<F: Feed>(
+fn pour_all<F: Feed + Send>(
     feed: &mut F,
     log: &Arc<dyn Log>,
     stop: &AtomicBool,
-    show: impl Fn(&F),
+    show: impl Fn(u64),
 ) -> Result<Poured, Error> {
     let pace = Pace { speed: Speed::Max, gap_max: None };
-    pour(feed, log, WriterOptions::default(), &pace, stop, |feed, _| show(feed))
+    pour(feed, log, WriterOptions::default(), &pace, stop, |far| show(far.done))
 }
 
 fn process(

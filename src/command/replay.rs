@@ -16,6 +16,7 @@ use crate::cli;
 use crate::clock::Clock;
 use crate::config::flags;
 use crate::error::Error;
+use crate::feed::ahead::{Ahead, read_ahead};
 use crate::feed::instruments::StepOverride;
 use crate::feed::recorded::{RecordedFeed, RecordedOptions};
 use crate::feed::writer::{TopicWriter, WriterOptions, Written};
@@ -46,11 +47,8 @@ pub(super) fn execute(args: &cli::Replay) -> Result<(), Error> {
     let stop = interrupted()?;
     let log = log::open(&args.log)?;
     let mut feed = RecordedFeed::open(&options)?;
-    let (_, length) = feed.progress();
-    let bar = bar("replay", length, Unit::Bytes);
-    let done = pour(&mut feed, &log, writing, &pace, &stop, |feed, lag| {
-        show(&bar, feed, lag);
-    });
+    let bar = bar("replay", feed.bytes(), Unit::Bytes);
+    let done = pour(&mut feed, &log, writing, &pace, &stop, |far| show(&bar, &far));
     bar.finish_and_clear();
     let done = done?;
     tell(&feed, &done);
@@ -81,39 +79,63 @@ pub(super) struct Poured {
     interrupted: bool,
 }
 
-/// Writes a feed into a log at a pace; `show` is told of the lag now and then.
-pub(super) fn pour<F: Feed>(
+/// How far a replay has come.
+pub(super) struct Far {
+    /// In the unit of the feed.
+    pub(super) done: u64,
+    /// Written.
+    events: u64,
+    /// Behind the schedule.
+    lag: Duration,
+}
+
+/// Writes a feed into a log at a pace; `show` is told now and then how far it has come. Reading and writing
+/// each have a thread: this one writes.
+pub(super) fn pour<F: Feed + Send>(
     feed: &mut F,
     log: &Arc<dyn Log>,
     options: WriterOptions,
     pace: &Pace,
     stop: &AtomicBool,
-    mut show: impl FnMut(&F, Duration),
+    show: impl FnMut(Far),
 ) -> Result<Poured, Error> {
     let clock = Clock::start();
-    let mut writer = TopicWriter::open(&**log, options)?;
+    let writer = TopicWriter::open(&**log, options)?;
+    let (written, drift) = read_ahead(feed, |ahead| write(ahead, writer, pace, &clock, stop, show))?;
+    let interrupted = stop.load(Ordering::Relaxed);
+    Ok(Poured { written, report: feed.report(), took: clock.mono().0, drift, interrupted })
+}
+
+/// Writes what comes; what was written, and how late.
+fn write(
+    mut feed: Ahead,
+    mut writer: TopicWriter<'_>,
+    pace: &Pace,
+    clock: &Clock,
+    stop: &AtomicBool,
+    mut show: impl FnMut(Far),
+) -> Result<(Written, Option<[Duration; 3]>), Error> {
     let mut pacer = Pacer::new(pace.speed, pace.gap_max);
     let paced = pace.speed != Speed::Max;
     let (mut n, mut last) = (0u64, 0i64);
-    while let Some(event) = feed.next()? {
+    while let Some(event) = feed.take()? {
         if paced {
             last = event.event.ts_recv.or(event.event.ts_event).unwrap_or(last);
-            wait_until_due(&mut pacer, Ts(last), &clock, &mut writer, stop)?;
+            wait_until_due(&mut pacer, Ts(last), clock, &mut writer, stop)?;
         }
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        writer.write(&event)?;
+        writer.write(event)?;
         n += 1;
         if n.is_multiple_of(BAR_EVERY) {
-            show(feed, pacer.drift().last());
+            show(Far { done: feed.done(), events: n, lag: pacer.drift().last() });
         }
     }
-    let interrupted = stop.load(Ordering::Relaxed);
-    let written = if interrupted { writer.leave()? } else { writer.finish()? };
+    let written = if stop.load(Ordering::Relaxed) { writer.leave()? } else { writer.finish()? };
     let drift =
         paced.then(|| [pacer.drift().quantile(0.5), pacer.drift().quantile(0.99), pacer.drift().max()]);
-    Ok(Poured { written, report: feed.report(), took: clock.mono().0, drift, interrupted })
+    Ok((written, drift))
 }
 
 /// Sleeps until the next event is due; what was released before is handed over first.
@@ -141,12 +163,10 @@ fn wait_until_due(
     Ok(())
 }
 
-fn show(bar: &ProgressBar, feed: &RecordedFeed, lag: Duration) {
-    let (read, _) = feed.progress();
-    bar.set_position(read);
-    let events = feed.report().events_total() as f64;
-    let rate = events / bar.elapsed().as_secs_f64().max(1e-3);
-    bar.set_message(format!("· {:.0} k events/s, lag {} ms", rate / 1e3, lag.as_millis()));
+fn show(bar: &ProgressBar, far: &Far) {
+    bar.set_position(far.done);
+    let rate = far.events as f64 / bar.elapsed().as_secs_f64().max(1e-3);
+    bar.set_message(format!("· {:.0} k events/s, lag {} ms", rate / 1e3, far.lag.as_millis()));
 }
 
 fn tell(feed: &RecordedFeed, done: &Poured) {

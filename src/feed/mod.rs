@@ -7,6 +7,7 @@
 //! venue ─▶ socket ─▶ live ────────────────────────┘
 //! ```
 
+pub mod ahead;
 mod backoff;
 pub(crate) mod binance;
 #[cfg(feature = "fake-venue")]
@@ -51,6 +52,12 @@ pub trait Feed {
 
     /// What was read so far.
     fn report(&self) -> FeedReport;
+
+    /// How far it has come, in its own unit: bytes of files, seconds of a made market; 0 where there is
+    /// none.
+    fn done(&self) -> u64 {
+        0
+    }
 }
 
 /// What a feed has read: counts by name, so that nothing disappears silently.

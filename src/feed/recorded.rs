@@ -90,9 +90,9 @@ impl RecordedFeed {
         })
     }
 
-    /// Bytes taken from the files, and how many there are.
-    pub fn progress(&self) -> (u64, u64) {
-        (self.read.load(Ordering::Relaxed).min(self.bytes), self.bytes)
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The instruments in the files and where their steps come from.
@@ -134,6 +134,11 @@ impl Feed for RecordedFeed {
         let mut report = self.merge.report();
         report.add(&self.added);
         report
+    }
+
+    /// Bytes taken from the files.
+    fn done(&self) -> u64 {
+        self.read.load(Ordering::Relaxed).min(self.bytes)
     }
 }
 

@@ -27,11 +27,6 @@ impl SyntheticFeed {
         let market = Synthetic::new(seed, options);
         SyntheticFeed { market, start_ns, newest_ns: start_ns, report: FeedReport::default() }
     }
-
-    /// Seconds of market time that have gone by.
-    pub fn seconds_done(&self) -> u64 {
-        u64::try_from((self.newest_ns - self.start_ns) / 1_000_000_000).unwrap_or(0)
-    }
 }
 
 impl Feed for SyntheticFeed {
@@ -45,6 +40,11 @@ impl Feed for SyntheticFeed {
 
     fn report(&self) -> FeedReport {
         self.report.clone()
+    }
+
+    /// Seconds of market time that have gone by.
+    fn done(&self) -> u64 {
+        u64::try_from((self.newest_ns - self.start_ns) / 1_000_000_000).unwrap_or(0)
     }
 }
 
@@ -62,7 +62,7 @@ mod tests {
             while let Some(event) = feed.next().expect("made up") {
                 events.push(event);
             }
-            assert!((28..=31).contains(&feed.seconds_done()), "{}", feed.seconds_done());
+            assert!((28..=31).contains(&feed.done()), "{}", feed.done());
             assert_eq!(feed.report().events_total(), events.len() as u64);
             events
         };

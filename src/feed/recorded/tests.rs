@@ -136,7 +136,7 @@ fn counts_are_those_of_the_recordings() {
         assert_eq!(report.events.into_iter().collect::<Vec<_>>(), kinds, "{files:?}");
         let left: Vec<_> = report.left_out.iter().map(|(k, n)| (k.as_str(), *n)).collect();
         assert_eq!(left, left_out, "{files:?}");
-        let (read, bytes) = feed.progress();
+        let (read, bytes) = (feed.done(), feed.bytes());
         assert_eq!(read, bytes, "{files:?}");
     };
     check(

@@ -121,8 +121,9 @@ impl<'a> Message<'a> {
         unsafe { native::rd_kafka_message_timestamp(self.raw.as_ptr(), ptr::null_mut()) }
     }
 
-    /// Its headers in written order; a null value counts as empty, a name that is no UTF-8 as "".
-    pub(super) fn headers(&self) -> impl Iterator<Item = Header<'_>> {
+    /// Its headers in written order; a null value counts as empty, a name that is no UTF-8 as "". Every call
+    /// has librdkafka look for them anew, at the price of some allocations if there are none: call it once.
+    pub(super) fn headers(&self) -> impl Iterator<Item = Header<'_>> + Clone {
         let mut headers = ptr::null_mut();
         // SAFETY: the message lives. On success `headers` belongs to it and is only read.
         let code = unsafe { native::rd_kafka_message_headers(self.raw.as_ptr(), &mut headers) };

@@ -54,14 +54,15 @@ impl Reading {
 
 fn push(message: &Message<'_>, offset: Offset, into: &mut Batch) {
     let (mut ts, mut seq) = (Ts::from_millis(message.create_time().max(0)), 0);
-    for h in message.headers() {
+    let headers = message.headers();
+    for h in headers.clone() {
         match own(&h) {
             Some(Own::Ts(t)) => ts = t,
             Some(Own::Seq(s)) => seq = s,
             None => {}
         }
     }
-    let others = message.headers().filter(|h| own(h).is_none());
+    let others = headers.filter(|h| own(h).is_none());
     into.push(offset, ts, seq, message.key(), message.value(), others);
 }
 

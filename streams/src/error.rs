@@ -376,6 +376,14 @@ pub enum Error {
         /// What does not fit.
         what: String,
     },
+    /// Another process goes on with a task.
+    #[error(
+        "checkpoint of task {task} was written by another process: stop one of them, or give each a state_dir"
+    )]
+    CheckpointTaken {
+        /// The task.
+        task: String,
+    },
     /// What the log says about a task's past cannot be read.
     #[error("task {task}: {what}")]
     History {

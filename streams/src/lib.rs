@@ -87,6 +87,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`testing`] | drive a topology by hand, or under every fault by seed |
 //! | [`replay`] | pacing of recordings on an absolute schedule |
 //! | [`runtime`] | how a topology runs: tasks, merge order, ticks, epochs, commits, recovery |
 //! | [`topology`] | what runs: sources, processors, stores and sinks as a value |
@@ -108,6 +109,7 @@ pub mod replay;
 pub mod runtime;
 pub mod settings;
 pub mod store;
+pub mod testing;
 pub mod time;
 pub mod topology;
 mod wire;

@@ -16,6 +16,7 @@ const LAYERS: &[Layers] = &[
     Layers {
         src: "streams/src",
         order: &[
+            &["testing"],
             &["replay"],
             &["runtime"],
             &["topology"],

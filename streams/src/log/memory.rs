@@ -102,6 +102,11 @@ impl MemoryLog {
         self.0.lock().stop(down, killed);
     }
 
+    /// Does the broker not answer now?
+    pub fn is_down(&self) -> bool {
+        self.0.lock().is_down()
+    }
+
     /// Sum of everything that has happened: two runs that did the same have the same one.
     pub fn trace(&self) -> Chain {
         self.0.lock().trace()

@@ -265,9 +265,12 @@ impl<M: Clone + 'static> StreamThread<M> {
         }
         self.edge(Edge::BeforeCheckpoint);
         let writes = self.checkpoint_writes(one).unwrap_or_default();
-        let written = self.tasks[one.index].checkpoints.as_ref().map_or(Ok(()), |known| known.write(&writes));
+        let (assigned, id) = (&self.tasks[one.index], self.tasks[one.index].task.id);
+        let last = assigned.checkpoint_epoch;
+        let written = assigned.checkpoints.as_ref().map_or(Ok(true), |known| known.write(id, last, &writes));
         match written {
-            Ok(()) => self.checkpointed(one.index),
+            Ok(true) => self.checkpointed(one.index),
+            Ok(false) => return Err(Error::CheckpointTaken { task: id.to_string() }),
             Err(e) => self.checkpoint_failed(one.index, e, now)?,
         }
         self.edge(Edge::Checkpointed);

@@ -21,7 +21,7 @@ mod rebalance;
 mod restore;
 pub mod state;
 mod task;
-mod thread;
+pub(crate) mod thread;
 pub mod tick;
 mod topics;
 mod txn;
@@ -135,12 +135,16 @@ impl<M: Clone + Send + 'static> App<M> {
         let counts = topics::ensure(&*self.log, &self.topology)?;
         let widest = counts.iter().copied().max().unwrap_or(0);
         let n = self.settings.n_threads.min(widest.max(1));
-        let ids = rebalance::transactional_ids(self.topology.name(), &self.settings, n);
+        let mut ids = rebalance::transactional_ids(self.topology.name(), &self.settings, widest.max(1));
         // Every id is taken over before any note is read: an earlier run can commit nothing in between.
         let patience = Patience { clock: Arc::clone(&self.clock), deadline: self.settings.txn_deadline };
         let mut txns = Vec::new();
-        for id in &ids {
+        for id in &ids[..n as usize] {
             txns.push(Txn::new(&*self.log, id, &patience)?);
+        }
+        // A run with more threads may be asleep somewhere: what it has begun must not end after all.
+        for id in ids.split_off(n as usize) {
+            drop(Txn::new(&*self.log, &id, &patience)?);
         }
         let shared = Shared {
             topology: Arc::clone(&self.topology),

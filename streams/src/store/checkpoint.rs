@@ -54,7 +54,7 @@ impl Checkpoint {
         w.0
     }
 
-    fn decode(bytes: &[u8]) -> Result<Checkpoint, CodecError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint, CodecError> {
         let mut r = Reader(bytes);
         let version = r.u8()?;
         if version != VERSION {
@@ -89,11 +89,22 @@ pub trait CheckpointStore: Send + Sync {
     /// # Errors
     /// They cannot be read.
     fn prefix(&self, database: &str, prefix: &[u8]) -> Result<Entries, StoreError>;
-    /// Writes all of them in one transaction.
+    /// Writes all of them in one transaction, if `guard` approves of what lies there in that transaction.
+    /// `false`: it does not, and nothing has changed.
     ///
     /// # Errors
     /// [`StoreError::Write`]: nothing has changed.
-    fn write(&self, writes: &StateWrites) -> Result<(), StoreError>;
+    fn write_if(&self, guard: &Guard<'_>, writes: &StateWrites) -> Result<bool, StoreError>;
+}
+
+/// Approves of the value of a key.
+pub struct Guard<'a> {
+    /// The database.
+    pub database: &'a str,
+    /// The key.
+    pub key: &'a [u8],
+    /// May be written over what lies there?
+    pub approves: &'a dyn Fn(Option<&[u8]>) -> bool,
 }
 
 impl CheckpointStore for Env {
@@ -110,19 +121,23 @@ impl CheckpointStore for Env {
         })
     }
 
-    fn write(&self, writes: &StateWrites) -> Result<(), StoreError> {
+    fn write_if(&self, guard: &Guard<'_>, writes: &StateWrites) -> Result<bool, StoreError> {
+        let guarded = self.database(guard.database)?;
         let mut dbs = Vec::with_capacity(writes.len());
         for (name, _, _) in writes {
             dbs.push(self.database(name)?);
         }
         Env::write(self, |txn| {
+            if !(guard.approves)(txn.view().get(guarded, guard.key)?) {
+                return Ok(false);
+            }
             for (db, (_, key, value)) in dbs.iter().zip(writes) {
                 match value {
                     Some(value) => txn.put(*db, key, value)?,
                     None => txn.delete(*db, key)?,
                 }
             }
-            Ok(())
+            Ok(true)
         })
     }
 }
@@ -176,12 +191,19 @@ impl Checkpoints {
         (self.tasks(), task.to_string().into_bytes(), Some(checkpoint.encode()))
     }
 
-    /// Writes them in one transaction.
+    /// Writes them in one transaction over the checkpoint of epoch `last` (0: over none). `false`: another one
+    /// lies there, so another process has gone on with this task, and nothing has changed.
     ///
     /// # Errors
     /// [`StoreError::Write`]: nothing has changed.
-    pub fn write(&self, writes: &StateWrites) -> Result<(), StoreError> {
-        self.kept.write(writes)
+    pub fn write(&self, task: TaskId, last: u64, writes: &StateWrites) -> Result<bool, StoreError> {
+        let approves = |head: Option<&[u8]>| match head {
+            Some(head) => Checkpoint::decode(head).is_ok_and(|known| known.epoch == last),
+            None => last == 0,
+        };
+        let (database, task) = (self.tasks(), task.to_string());
+        let guard = Guard { database: &database, key: task.as_bytes(), approves: &approves };
+        self.kept.write_if(&guard, writes)
     }
 
     fn tasks(&self) -> String {
@@ -273,7 +295,8 @@ mod tests {
             delete.into_iter().for_each(|key| kv(&mut stores).delete(key));
             let mut writes = checkpoints.changes(task, &stores, &mut sums);
             writes.push(checkpoints.head(task, &checkpoint(epoch, sums.total())));
-            checkpoints.write(&writes).expect("written");
+            assert!(checkpoints.write(task, epoch - 1, &writes).expect("writable"));
+            assert!(!checkpoints.write(task, epoch - 1, &writes).expect("writable"), "not over another one");
             stores.settled(Since::Checkpoint);
         }
         let found = checkpoints.load(task).expect("readable").expect("written").expect("understood");

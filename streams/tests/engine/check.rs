@@ -56,14 +56,31 @@ fn row(record: &InRecord<'_>) -> Row {
 /// Every output, every dead letter, every store and every chain is what the oracle says. Returns the number
 /// of outputs.
 pub(crate) fn check(bed: &Bed, log: &Arc<dyn Log>) -> usize {
+    check_with(&bed.app, log, |task| {
+        let env = log.state().unwrap_or_else(|| {
+            let dir = bed.dir.path().join("state").join(&bed.app).join(task.to_string());
+            Env::open(&dir, &EnvOptions::default()).expect("an environment")
+        });
+        let found = Checkpoints::new(env, &bed.app).load(task).expect("readable");
+        found.map(|checkpoint| checkpoint.expect("understood").digest)
+    })
+}
+
+/// The same, where `state` gives the digest of a task's last checkpoint.
+pub(crate) fn check_with(
+    app: &str,
+    log: &Arc<dyn Log>,
+    state_of: impl Fn(TaskId) -> Option<StateDigest>,
+) -> usize {
+    let of = |name: &str| TopicName::new(&format!("{app}.{name}"));
     let mut n = 0;
     for p in 0..PARTITIONS {
-        let inputs = [read(log, &bed.topic("a"), p), read(log, &bed.topic("b"), p)];
+        let inputs = [read(log, &of("a"), p), read(log, &of("b"), p)];
         let expected = oracle::first(p, &inputs[0], &inputs[1]);
-        let out = read(log, &bed.topic("out"), p);
+        let out = read(log, &of("out"), p);
         same(&out, &expected.out, &format!("out-{p}"));
-        same(&read(log, &topic::dead_letter(&bed.app), p), &expected.dead, &format!("dead letters {p}"));
-        let counted = read(log, &bed.topic("counted"), p);
+        same(&read(log, &topic::dead_letter(app), p), &expected.dead, &format!("dead letters {p}"));
+        let counted = read(log, &of("counted"), p);
         let (rows, counts) = oracle::second(p, &out);
         same(&counted, &rows, &format!("counted-{p}"));
         n += out.len() + counted.len();
@@ -73,11 +90,11 @@ pub(crate) fn check(bed: &Bed, log: &Arc<dyn Log>) -> usize {
             state.add("sums", key, format!("{a} {b} {c} {d}").as_bytes());
         }
         expected.last.iter().for_each(|(key, last)| state.add("last", key, last));
-        checkpoint(bed, log, TaskId { sub: 0, partition: p }, state);
+        same_state(&state_of, TaskId { sub: 0, partition: p }, state);
         let mut state = StateDigest::default();
         counts.iter().for_each(|(key, n)| state.add("counts", key, &n.to_be_bytes()));
-        checkpoint(bed, log, TaskId { sub: 1, partition: p }, state);
-        decisions(bed, log, p, &out, &counted);
+        same_state(&state_of, TaskId { sub: 1, partition: p }, state);
+        decisions(app, log, p, &out, &counted);
     }
     n
 }
@@ -92,21 +109,16 @@ fn same(found: &[Row], expected: &[Row], what: &str) {
 }
 
 /// The last checkpoint of a task is the state at the end.
-fn checkpoint(bed: &Bed, log: &Arc<dyn Log>, task: TaskId, state: StateDigest) {
-    let env = log.state().unwrap_or_else(|| {
-        let dir = bed.dir.path().join("state").join(&bed.app).join(task.to_string());
-        Env::open(&dir, &EnvOptions::default()).expect("an environment")
-    });
-    let found = Checkpoints::new(env, &bed.app).load(task).expect("readable");
-    match found {
-        Some(checkpoint) => assert_eq!(checkpoint.expect("understood").digest, state, "state of {task}"),
+fn same_state(state_of: impl Fn(TaskId) -> Option<StateDigest>, task: TaskId, state: StateDigest) {
+    match state_of(task) {
+        Some(found) => assert_eq!(found, state, "state of {task}"),
         None => assert_eq!(state, StateDigest::default(), "no checkpoint of {task}"),
     }
 }
 
 /// Epochs have no gap, each begins where the one before ended, and the last chain is that of the outputs.
-fn decisions(bed: &Bed, log: &Arc<dyn Log>, p: u32, out: &[Row], counted: &[Row]) {
-    let rows = read(log, &topic::decisions(&bed.app), p);
+fn decisions(app: &str, log: &Arc<dyn Log>, p: u32, out: &[Row], counted: &[Row]) {
+    let rows = read(log, &topic::decisions(app), p);
     for (sub, topic, written) in [(0, "out", out), (1, "counted", counted)] {
         let task = TaskId { sub, partition: p }.to_string();
         let all: Vec<Decision> = rows
@@ -122,7 +134,7 @@ fn decisions(bed: &Bed, log: &Arc<dyn Log>, p: u32, out: &[Row], counted: &[Row]
         }
         let mut chain = Chain::default();
         written.iter().for_each(|row| chain.push(Some(&row.key), Some(&row.value), Ts(row.ts)));
-        let tp = Tp::new(&bed.topic(topic), p);
+        let tp = Tp::new(&TopicName::new(&format!("{app}.{topic}")), p);
         let last = all.last().and_then(|last| last.position.outputs.iter().find(|output| output.tp == tp));
         let (count, logged) = last.map_or((0, Chain::default()), |output| (output.count, output.chain));
         assert_eq!((count, logged), (written.len() as u64, chain), "chain of {tp}");

@@ -87,20 +87,50 @@ pub(crate) fn feed(bed: &Bed, log: &Arc<dyn Log>, workload: Workload) {
 pub(crate) fn append(bed: &Bed, log: &Arc<dyn Log>, workload: Workload) {
     let mut producer = log.producer(&ProducerOptions::default()).expect("a producer");
     producer.init().expect("ready");
-    let mut random = Random(workload.seed);
-    let mut now = workload.start;
-    let mut send = |topic: &TopicName, partition, key: &[u8], value: &[u8], ts, seq| {
-        let tp = Tp::new(topic, partition);
+    let mut send = |topic: &str, partition, key: &[u8], value: &[u8], ts, seq| {
+        let tp = Tp::new(&bed.topic(topic), partition);
         let record = OutRecord { tp: &tp, key: Some(key), value: Some(value), ts: Ts(ts), seq, headers: &[] };
         while producer.send(record).is_err() {
             producer.drain(Duration::from_secs(10)).expect("room");
         }
     };
-    let topics = [bed.topic("a"), bed.topic("b")];
+    for item in items(workload) {
+        match item {
+            Item::Record { topic, key, value, ts, seq } => {
+                send(topic, topic::partition(&key, PARTITIONS), &key, &value, ts, seq);
+            }
+            Item::Beacon(beacon) => {
+                for (topic, p) in ["a", "b"].into_iter().flat_map(|t| (0..PARTITIONS).map(move |p| (t, p))) {
+                    send(topic, p, &beacon.key(), &beacon.value(), 0, 0);
+                }
+            }
+        }
+    }
+    producer.drain(Duration::from_secs(30)).expect("all arrived");
+}
+
+/// A part of an input.
+pub(crate) enum Item {
+    Record {
+        topic: &'static str,
+        key: Vec<u8>,
+        value: Vec<u8>,
+        ts: i64,
+        seq: u64,
+    },
+    /// To every partition of both topics.
+    Beacon(Beacon),
+}
+
+/// What a workload consists of, in the order in which it is written.
+pub(crate) fn items(workload: Workload) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut random = Random(workload.seed);
+    let mut now = workload.start;
     for i in 0..workload.records {
         now += random.below(60) as i64;
-        let topic = &topics[random.below(2) as usize];
-        let key = format!("key-{}", random.below(20));
+        let topic = ["a", "b"][random.below(2) as usize];
+        let key = format!("key-{}", random.below(20)).into_bytes();
         let ts = now - random.below(40) as i64;
         let seq = random.below(3);
         let poison = workload.poison_every > 0 && random.below(workload.poison_every) == 0;
@@ -111,16 +141,11 @@ pub(crate) fn append(bed: &Bed, log: &Arc<dyn Log>, workload: Workload) {
             (true, 1) => b"word",
             (true, _) => b"panic",
         };
-        send(topic, topic::partition(key.as_bytes(), PARTITIONS), key.as_bytes(), value, ts, seq);
+        items.push(Item::Record { topic, key, value: value.to_vec(), ts, seq });
         let last = i + 1 == workload.records;
         if last || random.below(50) == 0 {
-            let beacon = Beacon { origin: 0, bound: Ts(now - 40), bye: last && workload.bye };
-            for topic in &topics {
-                for p in 0..PARTITIONS {
-                    send(topic, p, &beacon.key(), &beacon.value(), 0, 0);
-                }
-            }
+            items.push(Item::Beacon(Beacon { origin: 0, bound: Ts(now - 40), bye: last && workload.bye }));
         }
     }
-    producer.drain(Duration::from_secs(30)).expect("all arrived");
+    items
 }

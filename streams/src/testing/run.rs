@@ -1,0 +1,377 @@
+//! The turns of one run: who goes next, what goes wrong, who takes over.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::disk::Disk;
+use super::plan::{Feed, Plan};
+use super::process::{Process, Site};
+use super::sim::Counts;
+use crate::error::{Error, LogError, SendError};
+use crate::log::memory::random::Random;
+use crate::log::memory::{Died, Faults, MemoryLog, Sabotage};
+use crate::log::{Log, ProducerOptions, TopicName, TopicSpec, Tp};
+use crate::record::OutRecord;
+use crate::runtime::commit::Edge;
+use crate::runtime::thread::Turn;
+use crate::settings::Settings;
+use crate::topology::Topology;
+
+/// Turns in which nothing happens, one after the other, until all is done.
+const QUIET: u32 = 80;
+/// Turns that the calm phase may take per record of the input, beyond a fixed number.
+const CALM_TURNS: u64 = 20_000;
+/// Zombies that are kept.
+const ZOMBIES_MAX: usize = 3;
+/// Longer than any request is under way.
+const SETTLE: Duration = Duration::from_secs(60);
+
+/// A run, shared with the hooks of its processes.
+pub(crate) type World<M> = Arc<Mutex<Run<M>>>;
+
+pub(crate) struct Run<M> {
+    pub(crate) site: Site<M>,
+    pub(crate) counts: Counts,
+    feed: Arc<Feed>,
+    fed: usize,
+    plan: Plan,
+    random: Random,
+    settings: Settings,
+    current: Option<Process<M>>,
+    /// Number of the current process: an older one is a zombie.
+    generation: u64,
+    zombies: Vec<Process<M>>,
+    start_at: Duration,
+    /// A process is being kept frozen: no other one is.
+    frozen: bool,
+    /// What went wrong where no error can be returned.
+    violation: Option<String>,
+}
+
+/// How a step ended.
+enum Ended<R> {
+    Done(R),
+    Died,
+    Failed(Error),
+}
+
+pub(crate) fn lock<M>(world: &World<M>) -> MutexGuard<'_, Run<M>> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Does something in which the process may die.
+fn guarded<R>(call: impl FnOnce() -> Result<R, Error>) -> Ended<R> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(result)) => Ended::Done(result),
+        Ok(Err(e)) => Ended::Failed(e),
+        Err(panic) if panic.is::<Died>() => Ended::Died,
+        Err(panic) => resume_unwind(panic),
+    }
+}
+
+/// Lets time go by, lets something go wrong or not, and gives one thread a turn. `true`: something was done.
+pub(crate) fn turn<M: Clone + Send + 'static>(world: &World<M>) -> Result<bool, String> {
+    let Some((mut process, generation)) = next(world)? else { return Ok(false) };
+    let thread = lock(world).random.below(process.n_threads() as u64) as usize;
+    let ended = guarded(|| process.step(thread));
+    let worked = matches!(ended, Ended::Done(Turn { worked: true, .. }));
+    let mut run = lock(world);
+    run.note(generation, thread, &ended);
+    run.counts.turns += 1;
+    match run.violation.take() {
+        Some(what) => Err(what),
+        None => run.put_back(process, generation, ended).map(|()| worked),
+    }
+}
+
+/// The process whose turn it is, taken out of the run so that its hooks can reach the run meanwhile.
+fn next<M: Clone + Send + 'static>(world: &World<M>) -> Result<Option<(Process<M>, u64)>, String> {
+    let mut run = lock(world);
+    run.let_time_go_by();
+    run.feed_some();
+    if !run.zombies.is_empty() && run.random.one_in(4) {
+        return Ok(run.zombies.pop().map(|zombie| (zombie, 0)));
+    }
+    let kill = run.plan.kill;
+    if run.current.is_some() && run.random.one_in(kill) {
+        run.current = None;
+        run.died();
+    }
+    if run.current.is_none() && run.site.log.now() >= run.start_at {
+        run.start(world)?;
+    }
+    let generation = run.generation;
+    Ok(run.current.take().map(|process| (process, generation)))
+}
+
+/// Everything works from now on: all input must be processed, and the end must be an orderly one.
+pub(crate) fn calm_down<M: Clone + Send + 'static>(world: &World<M>) -> Result<(), String> {
+    lock(world).calm();
+    let most = CALM_TURNS + 20 * lock(world).feed.records.len() as u64;
+    let mut quiet = 0;
+    for _ in 0..most {
+        let worked = turn(world)?;
+        let waits = lock(world).is_waiting();
+        quiet = if worked || waits { 0 } else { quiet + 1 };
+        if quiet >= QUIET {
+            let process = lock(world).current.take();
+            let Some(process) = process else { continue };
+            lock(world).count(&process);
+            return match guarded(|| process.finish()) {
+                Ended::Done(()) => Ok(()),
+                Ended::Died => Err("a process died although all was calm".to_owned()),
+                Ended::Failed(e) => Err(format!("it did not end in order: {e}")),
+            };
+        }
+    }
+    Err(format!("not at its end after {most} calm turns"))
+}
+
+/// Called by a process at each edge of its commits.
+fn at_edge<M: Clone + Send + 'static>(world: &World<M>, generation: u64, edge: Edge) {
+    let freeze = {
+        let mut run = lock(world);
+        if generation != run.generation {
+            return;
+        }
+        let Plan { edge: dies, only_edge, freeze, .. } = run.plan;
+        if only_edge.is_none_or(|only| only == edge) && run.random.one_in(dies) {
+            *run.counts.edges.entry(edge as u8).or_default() += 1;
+            drop(run);
+            resume_unwind(Box::new(Died));
+        }
+        !run.frozen && run.random.one_in(freeze)
+    };
+    if freeze {
+        freeze_here(world);
+    }
+}
+
+/// Keeps the process that called where it is; another one takes its place and works for a while.
+fn freeze_here<M: Clone + Send + 'static>(world: &World<M>) {
+    let turns = {
+        let mut run = lock(world);
+        run.frozen = true;
+        run.generation += 1;
+        run.counts.freezes += 1;
+        let sleep = Duration::from_millis(run.random.below(20_000));
+        run.site.log.advance(sleep);
+        run.start_at = run.site.log.now();
+        5 + run.random.below(60)
+    };
+    for _ in 0..turns {
+        if let Err(what) = turn(world) {
+            lock(world).violation = Some(what);
+            break;
+        }
+    }
+    lock(world).frozen = false;
+}
+
+impl<M: Clone + Send + 'static> Run<M> {
+    pub(crate) fn new(
+        topology: Arc<Topology<M>>,
+        feed: Arc<Feed>,
+        plan: Plan,
+        seed: u64,
+        sabotage: Option<Sabotage>,
+    ) -> Run<M> {
+        let mut random = Random::new(seed);
+        let log = MemoryLog::simulated(random.number());
+        for (name, partitions) in &feed.topics {
+            let (name, partitions) = (TopicName::new(name), *partitions);
+            let spec = TopicSpec { name, partitions, retention: None, compact: false };
+            log.ensure_topic(&spec).expect("a new log takes every topic");
+        }
+        sabotage.into_iter().for_each(|rule| log.sabotage(rule));
+        log.set_faults(plan.network.clone());
+        let disk = Disk::new(random.branch());
+        disk.set_faults(plan.disk_full, plan.disk_dies);
+        let settings = settings(&mut random);
+        Run {
+            site: Site { topology, log, disk },
+            counts: Counts::default(),
+            feed,
+            fed: 0,
+            plan,
+            random,
+            settings,
+            current: None,
+            generation: 0,
+            zombies: Vec::new(),
+            start_at: Duration::ZERO,
+            frozen: false,
+            violation: None,
+        }
+    }
+
+    fn note<R>(&self, generation: u64, thread: usize, ended: &Ended<R>) {
+        let how = match ended {
+            Ended::Done(_) => "done".to_owned(),
+            Ended::Died => "died".to_owned(),
+            Ended::Failed(e) => e.to_string(),
+        };
+        self.site.log.note("turn", &format!("{generation} {thread} {how}"));
+    }
+
+    fn let_time_go_by(&mut self) {
+        let time = Duration::from_micros(self.random.below(10_000));
+        self.site.log.advance(time);
+        if self.random.one_in(self.plan.stop) {
+            let down = Duration::from_millis(1_000 + self.random.below(29_000));
+            let killed = self.random.one_in(2);
+            self.site.log.stop(down, killed);
+            self.counts.stops += 1;
+        }
+    }
+
+    /// Writes the next part of the input. Who feeds has no part in the faults.
+    fn feed_some(&mut self) {
+        let all = self.feed.records.len();
+        let share = (2 * all as u64 / self.plan.turns.max(50)).max(1);
+        let until = all.min(self.fed + self.random.below(share + 1) as usize);
+        if until == self.fed || self.site.log.is_down() {
+            return;
+        }
+        let log = &self.site.log;
+        log.set_faults(Faults::NONE);
+        let mut producer = log.producer(&ProducerOptions::default()).expect("a producer");
+        for fed in &self.feed.records[self.fed..until] {
+            let tp = Tp::new(&TopicName::new(&self.feed.topics[fed.topic].0), fed.partition);
+            let (key, value) = (Some(&*fed.key), fed.value.as_deref());
+            let record = OutRecord { tp: &tp, key, value, ts: fed.ts, seq: fed.seq, headers: &[] };
+            producer.send(record).expect("it has room");
+        }
+        producer.drain(Duration::ZERO).expect("nothing fails meanwhile");
+        log.set_faults(self.plan.network.clone());
+        self.fed = until;
+    }
+
+    fn start(&mut self, world: &World<M>) -> Result<(), String> {
+        self.generation += 1;
+        self.counts.starts += 1;
+        self.settings.n_threads = 1 + self.random.below(3) as u32;
+        let (hook, generation) = (Arc::downgrade(world), self.generation);
+        let on_edge = move |edge| {
+            if let Some(world) = hook.upgrade() {
+                at_edge(&world, generation, edge);
+            }
+        };
+        let (site, settings, slowness) = (&self.site, &self.settings, self.plan.slowness);
+        match guarded(|| Process::start(site, settings, slowness, on_edge)) {
+            Ended::Done(process) => {
+                self.current = Some(process);
+                Ok(())
+            }
+            Ended::Died => {
+                self.died();
+                Ok(())
+            }
+            Ended::Failed(e) => self.failed(&e),
+        }
+    }
+
+    fn died(&mut self) {
+        self.counts.deaths += 1;
+        if self.random.one_in(self.plan.power) {
+            self.counts.power_cuts += 1;
+            self.site.disk.lose_power();
+        }
+        self.start_later();
+    }
+
+    fn start_later(&mut self) {
+        let pause = Duration::from_millis(self.random.below(2_000));
+        self.start_at = self.site.log.now() + pause;
+    }
+
+    /// A process ended with an error: some are what a fault leads to, others nothing excuses.
+    fn failed(&mut self, e: &Error) -> Result<(), String> {
+        self.counts.errors += 1;
+        self.start_later();
+        if is_excused(e) { Ok(()) } else { Err(e.to_string()) }
+    }
+
+    fn put_back(&mut self, process: Process<M>, generation: u64, ended: Ended<Turn>) -> Result<(), String> {
+        if generation != self.generation {
+            return self.put_zombie_back(process, ended);
+        }
+        match ended {
+            Ended::Done(_) => {
+                self.current = Some(process);
+                Ok(())
+            }
+            Ended::Died => {
+                self.count(&process);
+                self.died();
+                Ok(())
+            }
+            Ended::Failed(e) => {
+                self.count(&process);
+                self.failed(&e)
+            }
+        }
+    }
+
+    fn put_zombie_back(&mut self, process: Process<M>, ended: Ended<Turn>) -> Result<(), String> {
+        match ended {
+            Ended::Done(_) if self.zombies.len() < ZOMBIES_MAX => self.zombies.insert(0, process),
+            Ended::Done(_) | Ended::Died => {}
+            Ended::Failed(e) => {
+                self.counts.errors += 1;
+                // What it reads is written by another one meanwhile: it may take that for a broken history.
+                let excused = is_excused(&e)
+                    || matches!(
+                        e,
+                        Error::StateDiverged { .. } | Error::History { .. } | Error::CheckpointRefused { .. }
+                    );
+                return if excused { Ok(()) } else { Err(format!("a zombie: {e}")) };
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, process: &Process<M>) {
+        let done = process.progress.snapshot();
+        self.counts.commits += done.commits;
+        self.counts.replaced += done.producers_replaced;
+        self.counts.checkpoints_failed += done.checkpoints_failed;
+    }
+
+    fn calm(&mut self) {
+        self.plan = Plan { turns: self.plan.turns, ..Plan::CALM };
+        self.site.log.set_faults(Faults::NONE);
+        self.site.disk.set_faults(0, 0);
+        self.site.log.advance(SETTLE);
+    }
+
+    /// There is more to come: input that was not fed, or a process that is not up yet.
+    fn is_waiting(&self) -> bool {
+        self.fed < self.feed.records.len() || self.current.is_none()
+    }
+}
+
+fn is_excused(e: &Error) -> bool {
+    matches!(
+        e,
+        Error::Fenced { .. }
+            | Error::Txn(_)
+            | Error::Store(_)
+            | Error::CheckpointTaken { .. }
+            | Error::Send(SendError::Txn(_))
+            | Error::Log(LogError::Client { retriable: true, .. })
+    )
+}
+
+/// Short epochs, of a length that the seed decides.
+fn settings(random: &mut Random) -> Settings {
+    Settings {
+        commit_interval: Duration::from_millis(5 + random.below(60)),
+        checkpoint_interval: Some(Duration::from_millis(20 + random.below(200))),
+        take_max: [1, 7, 50, 256][random.below(4) as usize],
+        commit_records_max: 1 + random.below(500),
+        poison_percent_max: 100,
+        ..Settings::default()
+    }
+}

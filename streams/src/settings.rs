@@ -3,13 +3,47 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// By which protocol the members of a group agree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// Members agree among themselves, cooperatively: a partition that stays is not interrupted. Members have
+    /// fixed names, so a restart within the session timeout moves nothing.
+    #[default]
+    Classic,
+    /// The broker decides (KIP-848; Kafka 4). Members have no fixed names there, because a name is not given
+    /// out again until the session of a killed holder has lapsed; how long that takes is set at the broker.
+    Consumer,
+}
+
+/// How the threads and processes of an application share the partitions of its inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// As members of a group named after the application. Processes come and go as they like.
+    Group(GroupProtocol),
+    /// Thread i of n owns the partitions p with `p mod n = i`. One process; a second one ends the first.
+    Static,
+}
+
+impl Default for Sharing {
+    fn default() -> Sharing {
+        Sharing::Group(GroupProtocol::Classic)
+    }
+}
+
 /// Settings of an application. None of them changes a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Tells processes of one application apart; part of the transactional id. Default `0`.
+    /// Tells processes of one application apart; part of the transactional id and of the name in the group.
+    /// Default `0`.
     pub instance: String,
-    /// Stream threads; thread i of n owns the partitions p with `p mod n = i`. Default 1, at least 1.
+    /// How partitions are shared. A log that keeps its own state has no groups and one process: always
+    /// `Static` there. Default a group by the classic protocol.
+    pub assignment: Sharing,
+    /// How long a member of a group may be silent before others take over its partitions; brokers take 6 s
+    /// to 30 min. Default 10 s. With [`GroupProtocol::Consumer`] the broker decides.
+    pub session_timeout: Duration,
+    /// Stream threads, at least 1. Default 1.
     pub n_threads: u32,
     /// Longest epoch. Default 100 ms.
     pub commit_interval: Duration,
@@ -30,7 +64,8 @@ pub struct Settings {
     pub catch_up_max: u64,
     /// Share of poisoned records, in percent over 10 000 records, that stops a task. Default 5.
     pub poison_percent_max: u64,
-    /// Where tasks keep their checkpoints if the log does not: `DIR/<app>/<task>/`. Default `state`.
+    /// Where tasks keep their checkpoints if the log does not: `DIR/<app>/<task>/`. Each process has its own.
+    /// Default `state`.
     pub state_dir: PathBuf,
 }
 
@@ -38,6 +73,8 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             instance: "0".to_owned(),
+            assignment: Sharing::default(),
+            session_timeout: Duration::from_secs(10),
             n_threads: 1,
             commit_interval: Duration::from_millis(100),
             commit_bytes_max: 64 << 20,

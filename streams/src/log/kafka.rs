@@ -7,6 +7,7 @@
 //! ```
 //! A poll thread per consumer serves the main queue, so the client lives on while a stream thread
 //! processes, restores or commits. Records never pass through it: each partition has a queue of its own.
+//! Changes of the group do: the thread passes them on, and what is taken away waits for the owner's answer.
 //!
 //! A record on Kafka: value and key as given; headers `ts` (i64 BE ns), `seq` (u64 BE, if not 0), then the
 //! writer's own. CreateTime is `ts` in whole milliseconds, at least 1, because the client takes 0 for
@@ -16,6 +17,8 @@ mod admin;
 mod cluster;
 mod consumer;
 mod events;
+mod inbox;
+mod member;
 mod poll;
 mod producer;
 mod queue;

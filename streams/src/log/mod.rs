@@ -25,6 +25,7 @@ use crate::record::{Batch, Offset, OutRecord};
 use crate::time::Ts;
 
 pub use crate::record::{TopicName, Tp};
+pub use crate::settings::GroupProtocol;
 
 /// How a topic is made if it is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +73,12 @@ pub struct Taken {
 }
 
 /// Who reads which partitions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Assignment {
+    /// The group shares the partitions out and moves them as members come and go. Partitions of one number
+    /// belong together over all subscribed topics: they come and go in one event. A log without groups
+    /// treats its only member like `Static { index: 0, of: 1 }`.
+    Group(Membership),
     /// Member `index` of `of` owns the partitions p with `p mod of = index`; a second holder of the same
     /// transactional id fences the first.
     Static {
@@ -84,6 +89,18 @@ pub enum Assignment {
     },
     /// Only what [`Answer::Start`] names: restores, sinks, offline reads.
     Manual,
+}
+
+/// How a member stands in its group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// By which protocol.
+    pub protocol: GroupProtocol,
+    /// Its name in the group. One that comes back under its name within the session timeout finds its
+    /// partitions as it left them; a second holder of the name ends the first.
+    pub name: String,
+    /// How long it may be silent before its partitions go to others.
+    pub session_timeout: Duration,
 }
 
 /// Options of a consumer.
@@ -106,10 +123,13 @@ pub struct ProducerOptions {
 /// What changed in the group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupEvent {
-    /// These partitions are ours: load state, then answer with [`Answer::Start`].
+    /// These partitions are ours (perhaps none): load state, then answer with [`Answer::Start`]. The group does
+    /// not wait for the answer.
     Assign(Vec<Tp>),
-    /// These go away: commit, then answer with [`Answer::Stop`].
+    /// These go away: commit, then answer with [`Answer::Stop`] of all of them.
     Revoke(Vec<Tp>),
+    /// These are gone, others may have them already: abort, then answer with [`Answer::Stop`] of all of them.
+    Lost(Vec<Tp>),
 }
 
 /// The answer to a group event, also used to move a partition's position.
@@ -173,7 +193,8 @@ pub trait Consumer: Send {
     fn answer(&mut self, answer: Answer<'_>) -> Result<(), LogError>;
     /// Appends up to `max` records of a started partition to `into`; never blocks.
     fn take(&mut self, tp: &Tp, max: usize, into: &mut Batch) -> Result<Taken, LogError>;
-    /// What the group has committed, in the order asked; waits for offsets of unfinished transactions.
+    /// What the group has committed, in the order asked; waits a few seconds for offsets of unfinished
+    /// transactions, then fails with an error that is retriable.
     fn committed(&mut self, tps: &[Tp]) -> Result<Vec<Option<Commit>>, LogError>;
     /// Commits outside a transaction: at-least-once only.
     fn commit(&mut self, offsets: &[Commit]) -> Result<(), LogError>;

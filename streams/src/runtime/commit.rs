@@ -325,7 +325,19 @@ impl<M: Clone + 'static> StreamThread<M> {
             }
         }
         self.trouble = Some(e);
-        self.roll_back()
+        self.roll_back();
+        Ok(())
+    }
+
+    /// Gives the open transaction up.
+    pub(crate) fn undo_transaction(&mut self) -> Result<(), Error> {
+        match self.txn.abort() {
+            Ok(()) => Ok(()),
+            Err(e) => {
+                tracing::warn!(id = self.txn.id(), error = %e, "Transaction not aborted");
+                self.replace_producer()
+            }
+        }
     }
 
     /// Whatever the old producer still has under way is fenced off by the new one.
@@ -337,13 +349,11 @@ impl<M: Clone + 'static> StreamThread<M> {
     }
 
     /// Every task begins anew from what is committed: the same road as after a crash.
-    fn roll_back(&mut self) -> Result<(), Error> {
+    pub(crate) fn roll_back(&mut self) {
         self.shared.progress.add(Counter::Aborts, 1);
         (self.records, self.bytes) = (0, 0);
-        for i in 0..self.tasks.len() {
-            self.tasks[i].task = self.new_task(self.tasks[i].task.id)?;
-            self.begin_restore(i)?;
+        for assigned in std::mem::take(&mut self.tasks) {
+            self.restore(assigned.task.id, assigned.checkpoints);
         }
-        Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! What a running application tells about itself: counters that any thread may read.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::runtime::state::AppState;
 use crate::time::Ts;
@@ -13,7 +13,7 @@ pub struct Progress(Arc<Cells>);
 
 #[derive(Debug)]
 struct Cells {
-    state: AtomicU8,
+    life: Mutex<Life>,
     records_in: AtomicU64,
     records_out: AtomicU64,
     beacons: AtomicU64,
@@ -24,8 +24,16 @@ struct Cells {
     checkpoints_failed: AtomicU64,
     aborts: AtomicU64,
     producers_replaced: AtomicU64,
+    rebalances: AtomicU64,
     stream_time: AtomicI64,
     counts: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+#[derive(Debug, Default)]
+struct Life {
+    state: AppState,
+    /// Stream threads that wait for tasks.
+    unsettled: u32,
 }
 
 /// Values of the counters at one moment.
@@ -53,6 +61,8 @@ pub struct Snapshot {
     pub aborts: u64,
     /// Producers replaced because of an unknown or fatal outcome.
     pub producers_replaced: u64,
+    /// Changes of the group that took partitions away.
+    pub rebalances: u64,
     /// Greatest stream time of a task.
     pub stream_time: Option<Ts>,
     /// What nodes have counted.
@@ -72,22 +82,13 @@ pub(crate) enum Counter {
     CheckpointsFailed,
     Aborts,
     ProducersReplaced,
+    Rebalances,
 }
-
-const STATES: [AppState; 7] = [
-    AppState::Created,
-    AppState::Starting,
-    AppState::Running,
-    AppState::Rebalancing,
-    AppState::Draining,
-    AppState::Stopped,
-    AppState::Failed,
-];
 
 impl Default for Cells {
     fn default() -> Cells {
         Cells {
-            state: AtomicU8::new(0),
+            life: Mutex::default(),
             records_in: AtomicU64::new(0),
             records_out: AtomicU64::new(0),
             beacons: AtomicU64::new(0),
@@ -98,6 +99,7 @@ impl Default for Cells {
             checkpoints_failed: AtomicU64::new(0),
             aborts: AtomicU64::new(0),
             producers_replaced: AtomicU64::new(0),
+            rebalances: AtomicU64::new(0),
             stream_time: AtomicI64::new(i64::MIN),
             counts: Mutex::default(),
         }
@@ -121,6 +123,7 @@ impl Progress {
             checkpoints_failed: read(Counter::CheckpointsFailed),
             aborts: read(Counter::Aborts),
             producers_replaced: read(Counter::ProducersReplaced),
+            rebalances: read(Counter::Rebalances),
             stream_time: (stream_time > Ts::MIN).then_some(stream_time),
             counts: self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
@@ -128,20 +131,36 @@ impl Progress {
 
     /// Where the application is.
     pub fn state(&self) -> AppState {
-        STATES[usize::from(self.0.state.load(Ordering::Acquire))]
+        self.lock().state
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Life> {
+        self.0.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn enter(&self, next: AppState) {
-        let now = self.state();
-        debug_assert!(now.may_become(next), "application cannot go from {now:?} to {next:?}");
-        self.0.state.store(next as u8, Ordering::Release);
+        let mut life = self.lock();
+        debug_assert!(life.state.may_become(next), "application cannot go from {:?} to {next:?}", life.state);
+        life.state = next;
     }
 
     /// The first thread that stops begins to drain.
     pub(crate) fn drain(&self) {
-        let (from, to) = (AppState::Running as u8, AppState::Draining as u8);
-        // Failing means that another thread was first.
-        let _ = self.0.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+        let mut life = self.lock();
+        if matches!(life.state, AppState::Running | AppState::Rebalancing) {
+            life.state = AppState::Draining;
+        }
+    }
+
+    /// A stream thread has begun to wait for tasks that are being restored, or has them all.
+    pub(crate) fn rebalance(&self, begun: bool) {
+        let mut life = self.lock();
+        life.unsettled = if begun { life.unsettled + 1 } else { life.unsettled.saturating_sub(1) };
+        life.state = match (life.state, life.unsettled) {
+            (AppState::Running, 1..) => AppState::Rebalancing,
+            (AppState::Rebalancing, 0) => AppState::Running,
+            (other, _) => other,
+        };
     }
 
     pub(crate) fn add(&self, counter: Counter, n: u64) {
@@ -176,6 +195,7 @@ impl Progress {
             Counter::CheckpointsFailed => &self.0.checkpoints_failed,
             Counter::Aborts => &self.0.aborts,
             Counter::ProducersReplaced => &self.0.producers_replaced,
+            Counter::Rebalances => &self.0.rebalances,
         }
     }
 }
@@ -185,10 +205,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_has_its_number() {
-        for (i, state) in STATES.into_iter().enumerate() {
-            assert_eq!(state as usize, i);
-        }
+    fn an_application_rebalances_until_every_thread_has_its_tasks() {
+        let progress = Progress::default();
+        progress.enter(AppState::Starting);
+        progress.rebalance(true);
+        assert_eq!(progress.state(), AppState::Starting, "a thread may be quicker than the start");
+        progress.rebalance(false);
+        progress.enter(AppState::Running);
+        progress.rebalance(true);
+        progress.rebalance(true);
+        progress.rebalance(false);
+        assert_eq!(progress.state(), AppState::Rebalancing);
+        progress.rebalance(false);
+        assert_eq!(progress.state(), AppState::Running);
+        progress.rebalance(true);
+        progress.drain();
+        progress.rebalance(false);
+        assert_eq!(progress.state(), AppState::Draining);
     }
 
     #[test]
@@ -207,6 +240,7 @@ mod tests {
             Counter::CheckpointsFailed,
             Counter::Aborts,
             Counter::ProducersReplaced,
+            Counter::Rebalances,
         ];
         for (n, counter) in (1..).zip(all) {
             progress.add(counter, n);
@@ -227,6 +261,7 @@ mod tests {
             checkpoints_failed: 8,
             aborts: 9,
             producers_replaced: 10,
+            rebalances: 11,
             stream_time: Some(Ts(-5)),
             counts: BTreeMap::from([("gaps", 5)]),
         };

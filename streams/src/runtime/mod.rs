@@ -1,7 +1,7 @@
 //! HOW a topology runs: tasks on stream threads, epochs, commits, recovery.
 //!
 //! ```text
-//!            ┌──────────── stream thread i of n: partitions p with p mod n = i ────────────┐
+//!            ┌──────────── stream thread: the partitions that the group gives it ────────────┐
 //! log ─take─▶│ task: merge ─▶ ticks ─▶ nodes ─▶ outbox ─send─▶ transaction ─▶ commit        │─▶ log
 //!            │             stores ◀──────┘                        └ changelogs, decisions,  │
 //!            │               └─ checkpoint ─▶ LMDB                  offsets with their notes │
@@ -12,6 +12,7 @@
 
 pub mod commit;
 pub mod decision;
+mod end;
 mod graph;
 pub mod merge;
 pub mod metrics;
@@ -26,21 +27,23 @@ pub mod tick;
 mod topics;
 mod txn;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread as os;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::log::Log;
-use crate::settings::Settings;
+use crate::settings::{Settings, Sharing};
 use crate::time::Mono;
 use crate::topology::Topology;
 use commit::Edge;
+use end::Stop;
 use metrics::Progress;
 use rebalance::OpenStore;
+use restore::pool::{Pool, Worker};
 use state::AppState;
-use thread::{OnEdge, Shared, StreamThread, Turn};
+use thread::{OnEdge, Shared, StreamThread};
 use txn::{Patience, Txn};
 
 /// How long an idle thread waits before it looks again.
@@ -121,7 +124,8 @@ impl<M: Clone + Send + 'static> App<M> {
     fn start(&self, until: Until, shutdown: &AtomicBool, progress: &Progress) -> Result<(), Error> {
         let (shared, txns) = self.prepare(until, progress)?;
         progress.enter(AppState::Running);
-        let stop = Stop::new(until, shutdown, txns.len() as u32);
+        let shared_out = rebalance::sharing(&*self.log, &self.settings) != Sharing::Static;
+        let stop = Stop::new(until, shutdown, shared_out, txns.len() as u32);
         self.run_threads(&shared, txns, &stop)
     }
 
@@ -156,6 +160,9 @@ impl<M: Clone + Send + 'static> App<M> {
             on_edge: self.on_edge.clone(),
             ids: ids.into_iter().collect(),
             finite: until == Until::End,
+            partitions: counts,
+            restores: Pool::new(),
+            held: Mutex::default(),
         };
         Ok((Arc::new(shared), txns))
     }
@@ -163,6 +170,10 @@ impl<M: Clone + Send + 'static> App<M> {
     fn run_threads(&self, shared: &Arc<Shared<M>>, txns: Vec<Txn>, stop: &Stop<'_>) -> Result<(), Error> {
         let n = txns.len() as u32;
         os::scope(|scope| {
+            let restorer = scope.spawn(|| {
+                let _alarm = Alarm(&stop.failed);
+                Worker::new(Arc::clone(shared)).run();
+            });
             let mut threads = Vec::new();
             for (index, txn) in (0..).zip(txns) {
                 let run = move || {
@@ -172,6 +183,8 @@ impl<M: Clone + Send + 'static> App<M> {
                 };
                 threads.push(scope.spawn(run));
             }
+            let watched = stop.watch(shared);
+            stop.failed.fetch_or(watched.is_err(), Ordering::AcqRel);
             let joined = (0..).zip(threads).map(|(thread, handle)| {
                 handle.join().unwrap_or_else(|panic| {
                     let reason = graph::panicked(&*panic);
@@ -179,7 +192,12 @@ impl<M: Clone + Send + 'static> App<M> {
                 })
             });
             // Every thread is joined; the first error is the one that stopped the others.
-            joined.collect::<Vec<_>>().into_iter().collect()
+            let outcomes: Vec<_> = joined.collect();
+            shared.restores.close();
+            let restorer = restorer
+                .join()
+                .map_err(|panic| Error::Panicked { thread: n, reason: graph::panicked(&*panic) });
+            outcomes.into_iter().chain([watched, restorer]).collect()
         })
     }
 
@@ -192,9 +210,10 @@ impl<M: Clone + Send + 'static> App<M> {
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
         let _alarm = Alarm(&stop.failed);
-        let mut thread = StreamThread::new(Arc::clone(shared), txn, index, of, self.clock.mono())?;
+        let thread = StreamThread::new(Arc::clone(shared), txn, index, of, self.clock.mono())?;
+        let mut thread = thread.restored_elsewhere();
         loop {
-            let before = stop.turns.load(Ordering::Acquire);
+            let before = stop.before_turn();
             let turn = thread.step(self.clock.mono())?;
             stop.report(index, before, turn);
             if stop.is_set() {
@@ -217,55 +236,6 @@ impl Drop for Alarm<'_> {
         if os::panicking() {
             self.0.store(true, Ordering::Release);
         }
-    }
-}
-
-/// How the threads of a run agree that it is over.
-struct Stop<'a> {
-    until: Until,
-    shutdown: &'a AtomicBool,
-    failed: AtomicBool,
-    /// The end was reached once: no thread goes on, even if more arrives.
-    ended: AtomicBool,
-    /// Turns of any thread that may have made something new for another to read.
-    turns: AtomicU64,
-    /// Per thread: 1 + the value of `turns` before a turn that found everything used up, else 0.
-    quiet: Vec<AtomicU64>,
-}
-
-impl Stop<'_> {
-    fn new(until: Until, shutdown: &AtomicBool, n_threads: u32) -> Stop<'_> {
-        Stop {
-            until,
-            shutdown,
-            failed: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-            turns: AtomicU64::new(0),
-            quiet: (0..n_threads).map(|_| AtomicU64::new(0)).collect(),
-        }
-    }
-
-    /// Tells what a turn did; `before` is the value of `turns` before it. A thread that worked may have
-    /// written what another one reads, so what the others found earlier does not count any more.
-    fn report(&self, thread: u32, before: u64, turn: Turn) {
-        if turn.worked {
-            self.turns.fetch_add(1, Ordering::AcqRel);
-        }
-        let quiet = if turn.at_end && !turn.worked { before + 1 } else { 0 };
-        self.quiet[thread as usize].store(quiet, Ordering::Release);
-    }
-
-    fn is_set(&self) -> bool {
-        let asked = self.shutdown.load(Ordering::Acquire) || self.failed.load(Ordering::Acquire);
-        if self.until == Until::End && self.all_quiet() {
-            self.ended.store(true, Ordering::Release);
-        }
-        asked || self.ended.load(Ordering::Acquire)
-    }
-
-    fn all_quiet(&self) -> bool {
-        let now = self.turns.load(Ordering::Acquire) + 1;
-        self.quiet.iter().all(|quiet| quiet.load(Ordering::Acquire) == now)
     }
 }
 

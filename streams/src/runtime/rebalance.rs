@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use crate::error::{Error, StoreError};
 use crate::lmdb::{Durability, Env, EnvOptions};
-use crate::log::{Answer, Commit, Consumer, Log, Tp};
+use crate::log::{Answer, Assignment, Commit, Consumer, Log, Membership, Tp};
 use crate::record::Offset;
 use crate::runtime::state::TaskState;
 use crate::runtime::task::Task;
-use crate::runtime::txn::{Note, Patience, Txn};
-use crate::settings::Settings;
+use crate::runtime::thread::Shared;
+use crate::runtime::txn::{Note, Txn};
+use crate::settings::{Settings, Sharing};
 use crate::store::checkpoint::{CheckpointStore, Checkpoints};
 use crate::topology::Topology;
 use crate::topology::processor::TaskId;
@@ -31,25 +32,52 @@ pub(crate) fn tasks_of<M>(topology: &Topology<M>, partitions: &[Tp]) -> Vec<Task
     tasks
 }
 
-/// What the group has committed for these partitions. An earlier run with more threads, or with other
-/// instance names, may have left a producer behind that is still alive: each one named by a note that is
-/// not `ours` is taken over, so that it changes nothing any more, and the notes are read again.
-pub(crate) fn committed(
-    log: &dyn Log,
+/// The input partitions of a task, in order of its channels.
+pub(crate) fn inputs_of<M>(topology: &Topology<M>, id: TaskId) -> Vec<Tp> {
+    let nodes = topology.subs[id.sub as usize].nodes.iter();
+    let sources = nodes.filter_map(|node| topology.node(*node).source());
+    sources.map(|source| Tp::new(&source.topic, id.partition)).collect()
+}
+
+/// How the partitions of this application are shared: a log that keeps its own state has no groups.
+pub(crate) fn sharing(log: &dyn Log, settings: &Settings) -> Sharing {
+    if log.state().is_some() { Sharing::Static } else { settings.assignment }
+}
+
+/// How stream thread `index` of `of` gets its partitions.
+pub(crate) fn assignment(log: &dyn Log, app: &str, settings: &Settings, index: u32, of: u32) -> Assignment {
+    match sharing(log, settings) {
+        Sharing::Static => Assignment::Static { index, of },
+        Sharing::Group(protocol) => Assignment::Group(Membership {
+            protocol,
+            name: format!("{app}-{}-{index}", settings.instance),
+            session_timeout: settings.session_timeout,
+        }),
+    }
+}
+
+/// What the group has committed for these partitions. Members of a group are fenced by its generations. Without
+/// one, an earlier run with more threads, or with other instance names, may have left a producer behind that
+/// is still alive: each one named by a note that is not ours is taken over, so that it changes nothing any
+/// more, and the notes are read again.
+pub(crate) fn committed<M>(
+    shared: &Shared<M>,
     consumer: &mut dyn Consumer,
-    patience: &Patience,
-    ours: &BTreeSet<String>,
     tps: &[Tp],
 ) -> Result<Vec<Option<Commit>>, Error> {
     let found = consumer.committed(tps)?;
+    if sharing(&*shared.log, &shared.settings) != Sharing::Static {
+        return Ok(found);
+    }
     let notes = found.iter().flatten().filter_map(|commit| Note::parse(&commit.note));
-    let strangers: BTreeSet<String> = notes.map(|note| note.writer).filter(|id| !ours.contains(id)).collect();
+    let stranger = |id: &String| !shared.ids.contains(id);
+    let strangers: BTreeSet<String> = notes.map(|note| note.writer).filter(stranger).collect();
     if strangers.is_empty() {
         return Ok(found);
     }
     for id in &strangers {
         tracing::info!(id = id.as_str(), "Earlier producer taken over");
-        drop(Txn::new(log, id, patience)?);
+        drop(Txn::new(&*shared.log, id, &shared.patience)?);
     }
     Ok(consumer.committed(tps)?)
 }
@@ -62,14 +90,9 @@ pub(crate) fn rewind<M: Clone + 'static>(task: &Task<M>, consumer: &mut dyn Cons
     Ok(consumer.answer(Answer::Start(&starts))?)
 }
 
-/// Ends a task in order.
-pub(crate) fn close<M: Clone + 'static>(
-    task: &mut Task<M>,
-    consumer: &mut dyn Consumer,
-) -> Result<(), Error> {
+/// Ends a task in order. Its partitions are still to be given back.
+pub(crate) fn close<M: Clone + 'static>(task: &mut Task<M>) -> Result<(), Error> {
     task.state.become_next(TaskState::Closing);
-    let tps: Vec<Tp> = task.inputs().cloned().collect();
-    consumer.answer(Answer::Stop(&tps))?;
     task.close()?;
     task.state.become_next(TaskState::Closed);
     Ok(())
@@ -77,22 +100,16 @@ pub(crate) fn close<M: Clone + 'static>(
 
 /// Where the checkpoints of a task lie: beside the log, or in an environment of its own. `None` if it has no
 /// store: all it must know is in its decisions.
-pub(crate) fn checkpoints<M>(
-    log: &dyn Log,
-    open: &OpenStore,
-    topology: &Topology<M>,
-    settings: &Settings,
-    id: TaskId,
-) -> Result<Option<Checkpoints>, Error> {
-    let app = topology.name();
-    if let Some(env) = log.state() {
+pub(crate) fn checkpoints<M>(shared: &Shared<M>, id: TaskId) -> Result<Option<Checkpoints>, Error> {
+    let app = shared.topology.name();
+    if let Some(env) = shared.log.state() {
         return Ok(Some(Checkpoints::new(env, app)));
     }
-    if topology.subs[id.sub as usize].stores.is_empty() {
+    if shared.topology.subs[id.sub as usize].stores.is_empty() {
         return Ok(None);
     }
-    let dir = settings.state_dir.join(app).join(id.to_string());
-    Ok(Some(Checkpoints::new(open(&dir)?, app)))
+    let dir = shared.settings.state_dir.join(app).join(id.to_string());
+    Ok(Some(Checkpoints::new((shared.open_store)(&dir)?, app)))
 }
 
 /// How a folder becomes a place for checkpoints.

@@ -6,11 +6,13 @@
 //!                                                   and compared with it
 //! ```
 //! The committed note is the truth: k is its epoch. A checkpoint can be behind it, never ahead. Nothing here
-//! writes to the log, so a crash while restoring changes nothing.
+//! writes to the log, so a crash while restoring changes nothing. [`pool`] has the thread that does it.
+
+pub(crate) mod pool;
 
 use crate::digest::StateDigest;
 use crate::error::{Error, LogError, StoreError};
-use crate::log::{Answer, Assignment, Commit, Consumer, ConsumerOptions, Log, Tp, topic};
+use crate::log::{Answer, Commit, Consumer, Log, Tp, topic};
 use crate::record::{Batch, Offset};
 use crate::runtime::decision::{Decision, Position};
 use crate::runtime::merge::Pick;
@@ -26,9 +28,8 @@ const STEP: usize = 4_096;
 /// many steps, each after a short wait, are given to it.
 const PATIENCE: u32 = 4_000;
 
-/// A restore under way.
+/// A restore under way. It reads with the reader that it is given, always the same.
 pub(crate) struct Restore {
-    reader: Box<dyn Consumer>,
     note: Note,
     stage: Stage,
     decisions: Decisions,
@@ -65,6 +66,7 @@ impl Restore {
         app: &str,
         committed: &[Option<Commit>],
         checkpoints: Option<&Checkpoints>,
+        reader: &mut dyn Consumer,
     ) -> Result<Option<Restore>, Error> {
         let note = common_note(task, committed)?;
         let target = note.as_ref().map_or(0, |note| note.epoch);
@@ -80,7 +82,6 @@ impl Restore {
             }
         };
         let by_changelog = task.stores.0.iter().all(|slot| slot.changelog);
-        let reader = log.consumer(&ConsumerOptions { group: None, assignment: Assignment::Manual })?;
         let decisions_tp = Tp::new(&topic::decisions(app), task.id.partition);
         let from = if by_changelog { note.decision } else { task.decision_at };
         let from = from.max(log.range(&decisions_tp)?.first);
@@ -88,34 +89,15 @@ impl Restore {
             true => Stage::Changelog { store: 0, started: false },
             false => Stage::Find { epoch: task.epoch + 1 },
         };
-        let mut restore = Restore {
-            reader,
-            note,
-            stage,
-            decisions: Decisions::new(decisions_tp.clone()),
-            batch: Batch::default(),
-        };
-        restore.reader.answer(Answer::Start(&[(decisions_tp, from)]))?;
+        let restore =
+            Restore { note, stage, decisions: Decisions::new(decisions_tp.clone()), batch: Batch::default() };
+        reader.answer(Answer::Start(&[(decisions_tp, from)]))?;
         if !by_changelog {
-            restore.start_inputs(task, log)?;
+            start_inputs(task, log, reader)?;
             task.init()?;
             task.outbox.muted = true;
         }
         Ok(Some(restore))
-    }
-
-    /// The inputs are needed from where the checkpoint stands.
-    fn start_inputs<M: Clone + 'static>(&mut self, task: &Task<M>, log: &dyn Log) -> Result<(), Error> {
-        let mut starts = Vec::new();
-        for channel in task.merge.channels() {
-            let (need, have) = (channel.progress().next, log.range(&channel.tp)?.first);
-            if need < have {
-                let tp = channel.tp.to_string();
-                return Err(LogError::HistoryMissing { tp, need: need.0, have: have.0 }.into());
-            }
-            starts.push((channel.tp.clone(), need));
-        }
-        Ok(self.reader.answer(Answer::Start(&starts))?)
     }
 
     /// Does a bounded part of the work.
@@ -124,17 +106,18 @@ impl Restore {
         task: &mut Task<M>,
         log: &dyn Log,
         app: &str,
+        reader: &mut dyn Consumer,
     ) -> Result<Step, Error> {
         match &mut self.stage {
             Stage::Changelog { store, started } => {
                 let (store, started) = (*store, std::mem::replace(started, true));
-                self.changelog(task, log, app, store, started)
+                self.changelog(task, (log, app, reader), store, started)
             }
             Stage::Find { epoch } => {
                 let epoch = *epoch;
-                self.find(task, epoch)
+                self.find(task, epoch, reader)
             }
-            Stage::Replay(decision) => match replay(task, &mut *self.reader, decision)? {
+            Stage::Replay(decision) => match replay(task, reader, decision)? {
                 Step::Done => {
                     compare(task, decision)?;
                     Ok(self.next_epoch(task))
@@ -147,8 +130,7 @@ impl Restore {
     fn changelog<M: Clone + 'static>(
         &mut self,
         task: &mut Task<M>,
-        log: &dyn Log,
-        app: &str,
+        (log, app, reader): (&dyn Log, &str, &mut dyn Consumer),
         store: usize,
         started: bool,
     ) -> Result<Step, Error> {
@@ -161,10 +143,10 @@ impl Restore {
             let first = log.range(&tp)?.first;
             let from = task.changelog_next.get(&slot.name).copied().unwrap_or(first).max(first);
             task.changelog_next.insert(slot.name.clone(), from);
-            self.reader.answer(Answer::Start(&[(tp.clone(), from)]))?;
+            reader.answer(Answer::Start(&[(tp.clone(), from)]))?;
         }
         self.batch.clear();
-        let taken = self.reader.take(&tp, STEP, &mut self.batch)?;
+        let taken = reader.take(&tp, STEP, &mut self.batch)?;
         for record in self.batch.iter() {
             let Some(key) = record.key else { continue };
             let loaded = slot.store.load(key, record.value, Origin::Changelog);
@@ -177,8 +159,13 @@ impl Restore {
         Ok(if taken.caught_up || taken.n > 0 { Step::Again } else { Step::Waiting })
     }
 
-    fn find<M: Clone + 'static>(&mut self, task: &mut Task<M>, epoch: u64) -> Result<Step, Error> {
-        let found = self.decisions.find(&mut *self.reader, &task.id.to_string(), epoch)?;
+    fn find<M: Clone + 'static>(
+        &mut self,
+        task: &mut Task<M>,
+        epoch: u64,
+        reader: &mut dyn Consumer,
+    ) -> Result<Step, Error> {
+        let found = self.decisions.find(reader, &task.id.to_string(), epoch)?;
         let decision = match found {
             Found::Decision(decision) => decision,
             Found::NotYet => return Ok(Step::Waiting),
@@ -217,6 +204,24 @@ impl Restore {
         task.outbox.muted = false;
         Step::Done
     }
+}
+
+/// The inputs are needed from where the checkpoint stands.
+fn start_inputs<M: Clone + 'static>(
+    task: &Task<M>,
+    log: &dyn Log,
+    reader: &mut dyn Consumer,
+) -> Result<(), Error> {
+    let mut starts = Vec::new();
+    for channel in task.merge.channels() {
+        let (need, have) = (channel.progress().next, log.range(&channel.tp)?.first);
+        if need < have {
+            let tp = channel.tp.to_string();
+            return Err(LogError::HistoryMissing { tp, need: need.0, have: have.0 }.into());
+        }
+        starts.push((channel.tp.clone(), need));
+    }
+    Ok(reader.answer(Answer::Start(&starts))?)
 }
 
 /// Processes the inputs of one epoch.

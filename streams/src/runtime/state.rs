@@ -52,7 +52,7 @@ impl TaskState {
 ///
 /// ```text
 /// Created ─▶ Starting ─▶ Running ⇄ Rebalancing       any ─▶ Failed
-///                           └─▶ Draining ─▶ Stopped
+///                           └───────────┴─▶ Draining ─▶ Stopped
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AppState {
@@ -63,7 +63,7 @@ pub enum AppState {
     Starting,
     /// Processing.
     Running,
-    /// Partitions come or go.
+    /// Partitions have come, and their tasks are being restored.
     Rebalancing,
     /// Committing the last epoch.
     Draining,
@@ -81,7 +81,7 @@ impl AppState {
             Created => matches!(next, Starting | Failed),
             Starting => matches!(next, Running | Failed),
             Running => matches!(next, Rebalancing | Draining | Failed),
-            Rebalancing => matches!(next, Running | Failed),
+            Rebalancing => matches!(next, Running | Draining | Failed),
             Draining => matches!(next, Stopped | Failed),
             Stopped | Failed => matches!(next, Failed),
         }
@@ -183,6 +183,7 @@ mod tests {
             (Running, Rebalancing),
             (Rebalancing, Running),
             (Running, Draining),
+            (Rebalancing, Draining),
             (Draining, Stopped),
         ];
         arrows.extend(all.map(|from| (from, Failed)));

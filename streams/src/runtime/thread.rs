@@ -1,18 +1,20 @@
 //! A stream thread: its partitions, their tasks, one consumer, one producer, and the turn that drives them.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, SendError, TxnError};
-use crate::log::{Acks, Assignment, Consumer, ConsumerOptions, GroupEvent, Log, Tp};
+use crate::log::{Acks, Answer, Consumer, ConsumerOptions, GroupEvent, Log, Tp};
 use crate::runtime::commit::Edge;
 use crate::runtime::merge::Pick;
 use crate::runtime::metrics::{Counter, Progress};
 use crate::runtime::rebalance::{self, OpenStore};
-use crate::runtime::restore::{Restore, Step};
+use crate::runtime::restore::pool::{Job, Pool, Ready, Restored, Worker};
 use crate::runtime::state::TaskState;
-use crate::runtime::task::{Blueprint, Task};
+use crate::runtime::task::Task;
 use crate::runtime::txn::{Patience, Txn};
 use crate::settings::Settings;
 use crate::store::checkpoint::Checkpoints;
@@ -39,6 +41,23 @@ pub(crate) struct Shared<M> {
     pub(crate) ids: BTreeSet<String>,
     /// The input ends where it ends now.
     pub(crate) finite: bool,
+    /// Partitions of each sub-topology.
+    pub(crate) partitions: Vec<u32>,
+    /// Where tasks are rebuilt.
+    pub(crate) restores: Pool<M>,
+    /// Tasks of this process.
+    pub(crate) held: Mutex<BTreeSet<TaskId>>,
+}
+
+impl<M> Shared<M> {
+    /// Does a thread of this process have the task?
+    pub(crate) fn holds(&self, id: TaskId) -> bool {
+        self.held().contains(&id)
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeSet<TaskId>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What one turn did.
@@ -50,16 +69,30 @@ pub(crate) struct Turn {
     pub(crate) at_end: bool,
 }
 
-/// A task of this thread.
+/// A task of this thread that is at work.
 pub(crate) struct Assigned<M> {
     pub(crate) task: Task<M>,
-    restore: Option<Restore>,
     pub(crate) checkpoints: Option<Checkpoints>,
     /// Epoch of the last checkpoint that was written.
     pub(crate) checkpoint_epoch: u64,
     pub(crate) checkpoint_failures: u32,
     /// Since when it waits for room on disk.
     pub(crate) suspended_at: Option<Mono>,
+}
+
+/// A task of this thread that is being restored elsewhere. Its partitions are ours, but not read yet.
+struct Awaited {
+    id: TaskId,
+    inputs: Vec<Tp>,
+    ticket: u64,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Drop for Awaited {
+    /// Whoever forgets the task does not want it.
+    fn drop(&mut self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
 }
 
 /// One of the threads. Whoever owns it calls [`StreamThread::step`] in a loop.
@@ -71,8 +104,16 @@ pub(crate) struct StreamThread<M> {
     pub(crate) consumer: Box<dyn Consumer>,
     pub(crate) txn: Txn,
     pub(crate) tasks: Vec<Assigned<M>>,
+    awaited: Vec<Awaited>,
+    /// Restores tasks as a part of each turn, if no thread of its own does.
+    worker: Option<Worker<M>>,
+    reply: Sender<Restored<M>>,
+    restored: Receiver<Restored<M>>,
+    tickets: u64,
     event: Option<GroupEvent>,
     assigned: bool,
+    /// The application counts as rebalancing because of this thread.
+    unsettled: bool,
     pub(crate) committed_at: Mono,
     pub(crate) checkpoint_at: Mono,
     /// Records of the open epoch, and the bytes of its outputs.
@@ -94,19 +135,28 @@ impl<M: Clone + 'static> StreamThread<M> {
         of: u32,
         now: Mono,
     ) -> Result<StreamThread<M>, Error> {
+        let app = shared.topology.name().to_owned();
         let options = ConsumerOptions {
-            group: Some(shared.topology.name().to_owned()),
-            assignment: Assignment::Static { index, of },
+            group: Some(app.clone()),
+            assignment: rebalance::assignment(&*shared.log, &app, &shared.settings, index, of),
         };
         let mut consumer = shared.log.consumer(&options)?;
         consumer.subscribe(&shared.topology.source_topics())?;
+        let worker = Worker::new(Arc::clone(&shared));
+        let (reply, restored) = channel();
         Ok(StreamThread {
             shared,
             consumer,
             txn,
             tasks: Vec::new(),
+            awaited: Vec::new(),
+            worker: Some(worker),
+            reply,
+            restored,
+            tickets: 0,
             event: None,
             assigned: false,
+            unsettled: false,
             committed_at: now,
             checkpoint_at: now,
             records: 0,
@@ -117,16 +167,24 @@ impl<M: Clone + 'static> StreamThread<M> {
         })
     }
 
-    /// One bounded turn: a change of the group, a part of each restore, up to `take_max` records of each
+    /// Leaves the restoring of tasks to another thread.
+    pub(crate) fn restored_elsewhere(self) -> StreamThread<M> {
+        StreamThread { worker: None, ..self }
+    }
+
+    /// One bounded turn: a change of the group, tasks that are restored, up to `take_max` records of each
     /// input, and a commit if one is due. It waits for nothing but a commit.
     pub(crate) fn step(&mut self, now: Mono) -> Result<Turn, Error> {
         self.serve_group()?;
-        let mut turn = Turn { worked: false, at_end: self.assigned };
-        for i in 0..self.tasks.len() {
+        let restored = self.worker.as_mut().is_some_and(Worker::turn);
+        let mut turn = Turn { worked: self.adopt_restored()? || restored, at_end: self.assigned };
+        let mut i = 0;
+        // A transaction that fails sends every task back to be restored.
+        while i < self.tasks.len() {
             let part = match self.tasks[i].task.state {
-                TaskState::Restoring => self.restore(i)?,
                 TaskState::Running => self.process(i)?,
                 TaskState::Created
+                | TaskState::Restoring
                 | TaskState::Suspended
                 | TaskState::Closing
                 | TaskState::Closed
@@ -134,13 +192,15 @@ impl<M: Clone + 'static> StreamThread<M> {
             };
             turn.worked |= part.worked;
             turn.at_end &= part.at_end;
+            i += 1;
         }
         if self.commit_is_due(now, turn) {
             let checkpoint = self.checkpoint_is_due(now);
             turn.worked |= self.commit(now, checkpoint)?;
         }
         self.stop_if_halted()?;
-        turn.at_end &= !self.has_progress();
+        turn.at_end &= self.awaited.is_empty() && !self.has_progress();
+        self.tell_whether_settled();
         Ok(turn)
     }
 
@@ -163,14 +223,25 @@ impl<M: Clone + 'static> StreamThread<M> {
         }
         self.stop_if_halted()?;
         self.edge(Edge::BeforeStop);
-        for assigned in &mut self.tasks {
-            if matches!(assigned.task.state, TaskState::Restoring | TaskState::Running | TaskState::Suspended)
-            {
-                rebalance::close(&mut assigned.task, &mut *self.consumer)?;
-            }
-        }
-        self.tasks.clear();
+        let all: Vec<Tp> = self.inputs().cloned().collect();
+        self.give_up(&all)?;
+        self.consumer.answer(Answer::Stop(&all))?;
+        self.tell_whether_settled();
         Ok(self.consumer.close(CLOSE)?)
+    }
+
+    /// Partitions of all its tasks.
+    fn inputs(&self) -> impl Iterator<Item = &Tp> {
+        let awaited = self.awaited.iter().flat_map(|awaited| &awaited.inputs);
+        self.tasks.iter().flat_map(|assigned| assigned.task.inputs()).chain(awaited)
+    }
+
+    fn tell_whether_settled(&mut self) {
+        let unsettled = !self.awaited.is_empty();
+        if unsettled != self.unsettled {
+            self.unsettled = unsettled;
+            self.shared.progress.rebalance(unsettled);
+        }
     }
 
     pub(crate) fn edge(&self, edge: Edge) {
@@ -199,36 +270,57 @@ impl<M: Clone + 'static> StreamThread<M> {
             None => Ok(()),
             Some(GroupEvent::Assign(tps)) => self.assign(&tps),
             Some(GroupEvent::Revoke(tps)) => self.revoke(&tps),
+            Some(GroupEvent::Lost(tps)) => self.lost(&tps),
         }
     }
 
     fn assign(&mut self, tps: &[Tp]) -> Result<(), Error> {
-        let shared = Arc::clone(&self.shared);
-        for id in rebalance::tasks_of(&shared.topology, tps) {
-            let log = &*shared.log;
-            let checkpoints =
-                rebalance::checkpoints(log, &shared.open_store, &shared.topology, &shared.settings, id)?;
-            let task = self.new_task(id)?;
-            self.tasks.push(Assigned {
-                task,
-                restore: None,
-                checkpoints,
-                checkpoint_epoch: 0,
-                checkpoint_failures: 0,
-                suspended_at: None,
-            });
-            self.begin_restore(self.tasks.len() - 1)?;
+        for id in rebalance::tasks_of(&self.shared.topology, tps) {
+            self.shared.held().insert(id);
+            self.restore(id, None);
         }
         self.assigned = true;
         Ok(())
     }
 
+    /// Others get these partitions once they are given back: what was processed is committed before.
     fn revoke(&mut self, tps: &[Tp]) -> Result<(), Error> {
-        self.commit(self.committed_at, true)?;
+        self.shared.progress.add(Counter::Rebalances, 1);
+        if !tps.is_empty() {
+            self.commit(self.committed_at, true)?;
+        }
         self.edge(Edge::BeforeStop);
+        self.give_up(tps)?;
+        Ok(self.consumer.answer(Answer::Stop(tps))?)
+    }
+
+    /// Others may have these partitions already: what was processed since the last commit is given up, for all
+    /// tasks of the thread, because they share a transaction.
+    fn lost(&mut self, tps: &[Tp]) -> Result<(), Error> {
+        self.shared.progress.add(Counter::Rebalances, 1);
+        self.give_up(tps)?;
+        self.consumer.answer(Answer::Stop(tps))?;
+        if self.txn.has_content() {
+            self.undo_transaction()?;
+            self.roll_back();
+        }
+        Ok(())
+    }
+
+    /// Ends the tasks that read any of these partitions.
+    fn give_up(&mut self, tps: &[Tp]) -> Result<(), Error> {
+        let shared = &self.shared;
+        self.awaited.retain(|awaited| {
+            let goes = awaited.inputs.iter().any(|tp| tps.contains(tp));
+            if goes {
+                shared.held().remove(&awaited.id);
+            }
+            !goes
+        });
         for mut assigned in std::mem::take(&mut self.tasks) {
             if assigned.task.inputs().any(|tp| tps.contains(tp)) {
-                rebalance::close(&mut assigned.task, &mut *self.consumer)?;
+                rebalance::close(&mut assigned.task)?;
+                self.shared.held().remove(&assigned.task.id);
             } else {
                 self.tasks.push(assigned);
             }
@@ -236,56 +328,42 @@ impl<M: Clone + 'static> StreamThread<M> {
         Ok(())
     }
 
-    pub(crate) fn new_task(&self, id: TaskId) -> Result<Task<M>, Error> {
-        let shared = &self.shared;
-        Task::new(&Blueprint {
-            topology: &shared.topology,
-            id,
-            local: shared.log.state().is_some(),
-            settings: &shared.settings,
-            log: &*shared.log,
-        })
-    }
-
-    /// Reads what is committed for a new task and loads its checkpoint.
-    pub(crate) fn begin_restore(&mut self, i: usize) -> Result<(), Error> {
+    /// Has a task rebuilt as of what is committed.
+    pub(crate) fn restore(&mut self, id: TaskId, checkpoints: Option<Checkpoints>) {
         self.edge(Edge::Restoring);
-        let shared = &self.shared;
-        let assigned = &mut self.tasks[i];
-        let tps: Vec<Tp> = assigned.task.inputs().cloned().collect();
-        let log = &*shared.log;
-        let committed = rebalance::committed(log, &mut *self.consumer, &shared.patience, &shared.ids, &tps)?;
-        assigned.task.state.become_next(TaskState::Restoring);
-        assigned.restore = Restore::begin(
-            &mut assigned.task,
-            log,
-            shared.topology.name(),
-            &committed,
-            assigned.checkpoints.as_ref(),
-        )?;
-        assigned.checkpoint_epoch = assigned.task.epoch;
-        Ok(())
+        self.tickets += 1;
+        let (ticket, cancelled) = (self.tickets, Arc::new(AtomicBool::new(false)));
+        let inputs = rebalance::inputs_of(&self.shared.topology, id);
+        self.awaited.push(Awaited { id, inputs, ticket, cancelled: Arc::clone(&cancelled) });
+        let reply = self.reply.clone();
+        self.shared.restores.submit(Job { id, ticket, checkpoints, cancelled, reply });
     }
 
-    fn restore(&mut self, i: usize) -> Result<Turn, Error> {
-        let shared = &self.shared;
-        let assigned = &mut self.tasks[i];
-        let step = match &mut assigned.restore {
-            None => Step::Done,
-            Some(restore) => restore.step(&mut assigned.task, &*shared.log, shared.topology.name())?,
-        };
-        match step {
-            Step::Again => {}
-            Step::Waiting => return Ok(Turn::default()),
-            Step::Done => {
-                assigned.restore = None;
-                assigned.task.merge.finite = shared.finite;
-                rebalance::rewind(&assigned.task, &mut *self.consumer)?;
-                assigned.task.state.become_next(TaskState::Running);
-                shared.progress.add(Counter::Restored, 1);
-            }
+    /// Takes over what has been restored. `true`: there was something.
+    fn adopt_restored(&mut self) -> Result<bool, Error> {
+        let before = self.tasks.len();
+        while let Ok(Restored { ticket, outcome }) = self.restored.try_recv() {
+            let Some(at) = self.awaited.iter().position(|awaited| awaited.ticket == ticket) else {
+                // Given up meanwhile.
+                outcome.map_or(Ok(()), |mut ready| rebalance::close(&mut ready.task))?;
+                continue;
+            };
+            let Ready { mut task, checkpoints, checkpoint_epoch } = outcome?;
+            self.awaited.remove(at);
+            task.merge.finite = self.shared.finite;
+            rebalance::rewind(&task, &mut *self.consumer)?;
+            task.state.become_next(TaskState::Running);
+            self.tasks.push(Assigned {
+                task,
+                checkpoints,
+                checkpoint_epoch,
+                checkpoint_failures: 0,
+                suspended_at: None,
+            });
+            self.tasks.sort_by_key(|assigned| assigned.task.id);
+            self.shared.progress.add(Counter::Restored, 1);
         }
-        Ok(Turn { worked: true, at_end: false })
+        Ok(self.tasks.len() > before)
     }
 
     fn process(&mut self, i: usize) -> Result<Turn, Error> {

@@ -53,7 +53,7 @@ impl EmbeddedConsumer {
         EmbeddedConsumer {
             core,
             group: options.group.clone().map(Group),
-            assignment: options.assignment,
+            assignment: options.assignment.clone(),
             events: VecDeque::new(),
             positions: BTreeMap::new(),
             seen: None,
@@ -68,21 +68,18 @@ impl EmbeddedConsumer {
 
 impl Consumer for EmbeddedConsumer {
     fn subscribe(&mut self, topics: &[TopicName]) -> Result<(), LogError> {
+        let (index, of) = match self.assignment {
+            Assignment::Static { index, of } => (index, of.max(1)),
+            // Of a group without other members, all partitions are ours.
+            Assignment::Group(_) => (0, 1),
+            Assignment::Manual => return Ok(()),
+        };
         let mut ours = Vec::new();
         for name in topics {
             let partitions = self.core.topic(name)?.partitions;
-            match self.assignment {
-                Assignment::Static { index, of } => {
-                    let owned = (0..partitions).filter(|p| p % of.max(1) == index);
-                    ours.extend(owned.map(|p| Tp::new(name, p)));
-                }
-                Assignment::Manual => {}
-            }
+            ours.extend((0..partitions).filter(|p| p % of == index).map(|p| Tp::new(name, p)));
         }
-        match self.assignment {
-            Assignment::Static { .. } => self.events.push_back(GroupEvent::Assign(ours)),
-            Assignment::Manual => {}
-        }
+        self.events.push_back(GroupEvent::Assign(ours));
         Ok(())
     }
 

@@ -11,6 +11,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::cluster::{ANSWER, Cluster, number};
 use super::events::Events;
+use super::inbox::Told;
+use super::member::Topics;
 use super::poll::PollThread;
 use super::queue::FetchQueue;
 use super::reading::{Failure, Reading};
@@ -21,8 +23,8 @@ use crate::log::{
 };
 use crate::record::{Batch, Offset};
 
-/// How long the offsets of an unfinished transaction are waited for: longer than it can live.
-const STABLE_OFFSETS: Duration = Duration::from_secs(15);
+/// How long one call waits for the offsets of unfinished transactions.
+const STABLE_OFFSETS: Duration = Duration::from_secs(2);
 
 /// A partition that has just been assigned cannot be moved at once; tried again so often, so long apart.
 const MOVES: u32 = 1_000;
@@ -35,7 +37,12 @@ pub(super) struct KafkaConsumer {
     poll: PollThread,
     cluster: Arc<Cluster>,
     options: ConsumerOptions,
+    /// Events that no group has to tell.
     events: VecDeque<GroupEvent>,
+    /// What a change of the group means.
+    topics: Option<Topics>,
+    /// The group waits until partitions are given back.
+    owes_answer: bool,
 }
 
 /// A partition that is read.
@@ -46,7 +53,7 @@ struct Started {
 
 impl KafkaConsumer {
     pub(super) fn new(cluster: &Arc<Cluster>, options: &ConsumerOptions) -> Result<KafkaConsumer, LogError> {
-        let client: BaseConsumer<Events> = settings::consumer(cluster.brokers(), options.group.as_deref())
+        let client: BaseConsumer<Events> = settings::consumer(cluster.brokers(), options)
             .create_with_context(Events::default())
             .map_err(|error| log_error("consumer", None, &error))?;
         let client = Arc::new(client);
@@ -57,7 +64,32 @@ impl KafkaConsumer {
             cluster: Arc::clone(cluster),
             options: options.clone(),
             events: VecDeque::new(),
+            topics: None,
+            owes_answer: false,
         })
+    }
+
+    fn join(&mut self, topics: &[TopicName]) -> Result<(), LogError> {
+        self.check_group("joining of a group")?;
+        let counted = topics.iter().map(|topic| Ok((topic.clone(), self.cluster.partitions(topic)?)));
+        let topics = Topics::new(counted.collect::<Result<_, LogError>>()?);
+        if let Some(lead) = topics.lead() {
+            self.client
+                .subscribe(&[lead.as_str()])
+                .map_err(|error| log_error(format!("subscription to {lead}"), Some(lead), &error))?;
+        }
+        self.topics = Some(topics);
+        Ok(())
+    }
+
+    fn own(&mut self, topics: &[TopicName], index: u32, of: u32) -> Result<(), LogError> {
+        let mut ours = Vec::new();
+        for topic in topics {
+            let count = self.cluster.partitions(topic)?;
+            ours.extend((0..count).filter(|p| p % of.max(1) == index).map(|p| Tp::new(topic, p)));
+        }
+        self.events.push_back(GroupEvent::Assign(ours));
+        Ok(())
     }
 
     fn start(&mut self, positions: &[&(Tp, Offset)]) -> Result<(), LogError> {
@@ -113,12 +145,13 @@ impl KafkaConsumer {
         for tp in &ours {
             list.add_partition(tp.topic.as_str(), partition(tp));
         }
-        if ours.is_empty() {
+        if ours.is_empty() && !self.owes_answer {
             return Ok(());
         }
         self.client
             .incremental_unassign(&list)
             .map_err(|error| log_error("stop of partitions", None, &error))?;
+        self.owes_answer = false;
         for tp in ours {
             self.started.remove(tp);
         }
@@ -136,22 +169,26 @@ impl KafkaConsumer {
 
 impl Consumer for KafkaConsumer {
     fn subscribe(&mut self, topics: &[TopicName]) -> Result<(), LogError> {
-        let Assignment::Static { index, of } = self.options.assignment else { return Ok(()) };
-        let mut ours = Vec::new();
-        for topic in topics {
-            let count = self.cluster.partitions(topic)?;
-            ours.extend((0..count).filter(|p| p % of.max(1) == index).map(|p| Tp::new(topic, p)));
+        match self.options.assignment {
+            Assignment::Group(_) => self.join(topics),
+            Assignment::Static { index, of } => self.own(topics, index, of),
+            Assignment::Manual => Ok(()),
         }
-        self.events.push_back(GroupEvent::Assign(ours));
-        Ok(())
     }
 
     fn serve(&mut self, wait: Duration) -> Result<Option<GroupEvent>, LogError> {
         let wait = if self.events.is_empty() { wait } else { Duration::ZERO };
-        match self.poll.failure(wait) {
-            Some(error) => Err(error),
-            None => Ok(self.events.pop_front()),
-        }
+        let event = match self.poll.next(wait) {
+            None => return Ok(self.events.pop_front()),
+            Some(Told::Failure(error)) => return Err(error),
+            Some(Told::Closed) => {
+                let reason = "it has ended".to_owned();
+                return Err(LogError::Client { what: "poll thread".to_owned(), reason, retriable: false });
+            }
+            Some(Told::Group(rebalanced)) => self.topics.as_ref().map(|topics| topics.event(&rebalanced)),
+        };
+        self.owes_answer |= matches!(event, Some(GroupEvent::Revoke(_) | GroupEvent::Lost(_)));
+        Ok(event)
     }
 
     fn answer(&mut self, answer: Answer<'_>) -> Result<(), LogError> {
@@ -161,8 +198,13 @@ impl Consumer for KafkaConsumer {
                 let failed = |tp: &&Tp| self.started.get(tp).is_some_and(|s| s.reading.failure.is_some());
                 let failed: Vec<Tp> = positions.iter().map(|(tp, _)| tp).filter(failed).cloned().collect();
                 self.stop(&failed)?;
-                let (moved, new): (Vec<_>, Vec<_>) =
-                    positions.iter().partition(|(tp, _)| self.started.contains_key(tp));
+                let there = |(tp, at): &&(Tp, Offset)| {
+                    self.started.get(tp).is_some_and(|started| started.reading.position == *at)
+                };
+                let (moved, new): (Vec<_>, Vec<_>) = positions
+                    .iter()
+                    .filter(|position| !there(position))
+                    .partition(|(tp, _)| self.started.contains_key(tp));
                 if !new.is_empty() {
                     self.start(&new)?;
                 }

@@ -1,18 +1,37 @@
-//! What librdkafka tells by itself: its log lines, errors and statistics.
+//! What librdkafka tells by itself: its log lines, errors, statistics, and changes of the group.
 
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, TopicPartitionList};
+
+/// A change of the group as librdkafka told it. Nothing has been done about it yet.
+#[derive(Debug)]
+pub(super) struct Rebalanced {
+    pub(super) change: Change,
+    /// The partitions that come or go, by number: the group shares out one topic.
+    pub(super) partitions: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Assign,
+    Revoke,
+    Lost,
+}
 
 /// The listener of a client. Errors are kept, so that a call that fails later can say why.
 #[derive(Default)]
 pub(super) struct Events {
     last_error: Mutex<Option<String>>,
     connection_lost: AtomicBool,
+    rebalanced: Mutex<Vec<Rebalanced>>,
+    closing: AtomicBool,
 }
 
 impl Events {
@@ -24,6 +43,16 @@ impl Events {
     /// Has a connection broken since the last call?
     pub(super) fn connection_was_lost(&self) -> bool {
         self.connection_lost.swap(false, Ordering::Relaxed)
+    }
+
+    /// Changes of the group since the last call, in order.
+    pub(super) fn take_rebalanced(&self) -> Vec<Rebalanced> {
+        mem::take(&mut *self.rebalanced.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on every change is answered at once: nobody is there any more who would.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
     }
 }
 
@@ -56,4 +85,29 @@ impl ClientContext for Events {
     }
 }
 
-impl ConsumerContext for Events {}
+impl ConsumerContext for Events {
+    /// Stores the change; the poll thread passes it on after the call that brought it.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        if self.closing.load(Ordering::Acquire) {
+            if let Err(error) = consumer.incremental_unassign(partitions) {
+                tracing::debug!(%error, "Partitions not given back while closing");
+            }
+            return;
+        }
+        let change = match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Assign,
+            _ if consumer.assignment_lost() => Change::Lost,
+            _ => Change::Revoke,
+        };
+        let elements = partitions.elements();
+        let numbers = elements.iter().filter_map(|element| u32::try_from(element.partition()).ok());
+        let rebalanced = Rebalanced { change, partitions: numbers.collect() };
+        tracing::info!(?rebalanced, "Group rebalances");
+        self.rebalanced.lock().unwrap_or_else(PoisonError::into_inner).push(rebalanced);
+    }
+}

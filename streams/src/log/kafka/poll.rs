@@ -1,24 +1,21 @@
-//! The poll thread: serves a consumer's main queue, and in the end closes the consumer.
+//! The poll thread: serves a consumer's main queue and its group, and in the end closes the consumer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::Message;
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Message, TopicPartitionList};
 
-use super::events::Events;
+use super::events::{Change, Events};
+use super::inbox::{Inbox, Told};
 use super::log_error;
 use crate::error::LogError;
 
 /// Longest turn; a stop is noticed after it.
 const TURN: Duration = Duration::from_millis(100);
-
-/// Failures that wait to be noticed; more of them say nothing new.
-const WAITING: usize = 16;
 
 /// The owner's end of the thread. Dropping it lets the thread end, without waiting.
 ///
@@ -26,48 +23,33 @@ const WAITING: usize = 16;
 /// long that takes: the owner drops its own references *before* this value.
 pub(super) struct PollThread {
     stop: Arc<AtomicBool>,
-    failures: Receiver<LogError>,
+    inbox: Arc<Inbox>,
 }
 
 impl PollThread {
     pub(super) fn start(consumer: Arc<BaseConsumer<Events>>) -> Result<PollThread, LogError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (sender, failures) = sync_channel(WAITING);
-        let stopped = Arc::clone(&stop);
+        let (stop, inbox) = (Arc::new(AtomicBool::new(false)), Arc::new(Inbox::default()));
+        let (stopped, told) = (Arc::clone(&stop), Arc::clone(&inbox));
         thread::Builder::new()
             .name("kafka-poll".to_owned())
-            .spawn(move || run(consumer, &stopped, sender))
+            .spawn(move || run(consumer, &stopped, &told))
             .map_err(|error| failure("start of the poll thread", error.to_string()))?;
-        Ok(PollThread { stop, failures })
+        Ok(PollThread { stop, inbox })
     }
 
-    /// The next failure of the client, waiting at most so long.
-    pub(super) fn failure(&self, wait: Duration) -> Option<LogError> {
-        let gone = || failure("poll thread", "it has ended".to_owned());
-        if wait.is_zero() {
-            return match self.failures.try_recv() {
-                Ok(error) => Some(error),
-                Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::Disconnected) => Some(gone()),
-            };
-        }
-        match self.failures.recv_timeout(wait) {
-            Ok(error) => Some(error),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(gone()),
-        }
+    /// The next change of the group or failure of the client, waiting at most so long.
+    pub(super) fn next(&self, wait: Duration) -> Option<Told> {
+        self.inbox.next(wait)
     }
 
     /// Stops the thread and waits until it has closed the consumer.
     pub(super) fn finish(self, within: Duration) -> Result<(), LogError> {
         self.stop.store(true, Ordering::Relaxed);
         loop {
-            match self.failures.recv_timeout(within) {
-                Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(failure("close of a consumer", format!("not done after {within:?}")));
-                }
+            match self.inbox.next(within) {
+                Some(Told::Closed) => return Ok(()),
+                Some(Told::Group(_) | Told::Failure(_)) => {}
+                None => return Err(failure("close of a consumer", format!("not done after {within:?}"))),
             }
         }
     }
@@ -79,13 +61,23 @@ impl Drop for PollThread {
     }
 }
 
-fn run(consumer: Arc<BaseConsumer<Events>>, stop: &AtomicBool, failures: SyncSender<LogError>) {
+/// Tells that the consumer is gone, even if the thread panics.
+struct Farewell<'a>(&'a Inbox);
+
+impl Drop for Farewell<'_> {
+    fn drop(&mut self) {
+        self.0.tell(Told::Closed);
+    }
+}
+
+fn run(consumer: Arc<BaseConsumer<Events>>, stop: &AtomicBool, inbox: &Inbox) {
+    let _farewell = Farewell(inbox);
     while !stop.load(Ordering::Relaxed) {
         let error = match consumer.poll(TURN) {
-            None => continue,
-            Some(Err(error)) if passes_by_itself(&error) => continue,
-            Some(Err(error)) => log_error("consumer", None, &error),
-            Some(Ok(message)) => failure(
+            None => None,
+            Some(Err(error)) if passes_by_itself(&error) => None,
+            Some(Err(error)) => Some(membership_error(&error)),
+            Some(Ok(message)) => Some(failure(
                 "consumer",
                 format!(
                     "record {} of {}-{} came outside its queue",
@@ -93,14 +85,37 @@ fn run(consumer: Arc<BaseConsumer<Events>>, stop: &AtomicBool, failures: SyncSen
                     message.topic(),
                     message.partition()
                 ),
-            ),
+            )),
         };
-        // A full channel: the owner has not even read the first failure.
-        drop(failures.try_send(error));
+        pass_on(&consumer, inbox);
+        if let Some(error) = error {
+            inbox.tell(Told::Failure(error));
+        }
     }
+    give_back(&consumer);
     drop(consumer);
-    // Only now does the owner see the channel end.
-    drop(failures);
+}
+
+/// Passes changes of the group on. Partitions that come are accepted in the owner's place, all of them still
+/// unread: the group does not wait until their state is restored. Partitions that go are the owner's to answer.
+fn pass_on(consumer: &BaseConsumer<Events>, inbox: &Inbox) {
+    for rebalanced in consumer.context().take_rebalanced() {
+        if rebalanced.change == Change::Assign
+            && let Err(error) = consumer.incremental_assign(&TopicPartitionList::new())
+        {
+            inbox.tell(Told::Failure(log_error("answer to the group", None, &error)));
+        }
+        inbox.tell(Told::Group(rebalanced));
+    }
+}
+
+/// Nobody will answer the group any more: what it waits for is answered here, or the close would wait for ever.
+fn give_back(consumer: &BaseConsumer<Events>) {
+    consumer.context().close();
+    let given = consumer.assignment().and_then(|all| consumer.incremental_unassign(&all));
+    if let Err(error) = given {
+        tracing::debug!(%error, "Partitions not given back before closing");
+    }
 }
 
 /// librdkafka goes on by itself after all but these; what it reports has been logged.
@@ -109,6 +124,17 @@ fn passes_by_itself(error: &KafkaError) -> bool {
     let denied = [Authentication, ClusterAuthorizationFailed, GroupAuthorizationFailed];
     let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
     !fatal && !error.rdkafka_error_code().is_some_and(|code| denied.contains(&code))
+}
+
+fn membership_error(error: &KafkaError) -> LogError {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::FencedInstanceId) => failure(
+            "membership of the group",
+            "another process has joined under this instance name: stop it, or run with another one"
+                .to_owned(),
+        ),
+        _ => log_error("consumer", None, error),
+    }
 }
 
 fn failure(what: &str, reason: String) -> LogError {

@@ -3,6 +3,8 @@
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use crate::log::{Assignment, ConsumerOptions, GroupProtocol, Membership};
+
 /// Largest record that the client takes, key, value and headers together (`message.max.bytes`).
 pub(super) const RECORD_BYTES_MAX: usize = 1_000_000;
 
@@ -51,11 +53,33 @@ const TRANSACTIONAL: &[(&str, &str)] = &[
 /// restart must be waited out.
 const PLAIN: &[(&str, &str)] = &[("message.timeout.ms", "300000")];
 
-/// A consumer's settings. The client needs a group even where none is committed to; nobody joins it.
-pub(super) fn consumer(brokers: &str, group: Option<&str>) -> ClientConfig {
+/// A consumer's settings. The client needs a group even where none is committed to; only members join it.
+pub(super) fn consumer(brokers: &str, options: &ConsumerOptions) -> ClientConfig {
     let mut config = with(brokers, CONSUMER);
-    config.set("group.id", group.unwrap_or("lobstream-reader"));
+    config.set("group.id", options.group.as_deref().unwrap_or("lobstream-reader"));
+    if let Assignment::Group(membership) = &options.assignment {
+        member(&mut config, membership);
+    }
     config
+}
+
+fn member(config: &mut ClientConfig, membership: &Membership) {
+    match membership.protocol {
+        GroupProtocol::Classic => {
+            let timeout = membership.session_timeout.as_millis();
+            config.set("partition.assignment.strategy", "cooperative-sticky");
+            // Without a fixed name a restart waits until the session of its predecessor has lapsed.
+            config.set("group.instance.id", &membership.name);
+            config.set("session.timeout.ms", timeout.to_string());
+            // Members learn by a heartbeat that the group changes: the default of 3 s makes everyone wait.
+            config.set("heartbeat.interval.ms", (timeout / 10).clamp(100, 1_000).to_string());
+        }
+        // The broker has the other settings. A fixed name would be refused until the session of a killed
+        // holder has lapsed, which librdkafka takes for fatal.
+        GroupProtocol::Consumer => {
+            config.set("group.protocol", "consumer");
+        }
+    }
 }
 
 /// Settings of a client that only asks questions, seeing transactions or not.

@@ -36,7 +36,7 @@ impl MemoryConsumer {
         MemoryConsumer {
             inner,
             group: options.group.clone().map(|name| Group { name }),
-            assignment: options.assignment,
+            assignment: options.assignment.clone(),
             events: VecDeque::new(),
             positions: BTreeMap::new(),
         }
@@ -50,7 +50,14 @@ impl MemoryConsumer {
 
 impl Consumer for MemoryConsumer {
     fn subscribe(&mut self, topics: &[TopicName]) -> Result<(), LogError> {
-        let Assignment::Static { index, of } = self.assignment else { return Ok(()) };
+        let (index, of) = match self.assignment {
+            Assignment::Static { index, of } => (index, of),
+            Assignment::Group(_) => {
+                let reason = "members of this log own partitions by number: use static assignment";
+                return Err(failure("joining of a group", reason, false));
+            }
+            Assignment::Manual => return Ok(()),
+        };
         let mut ours = Vec::new();
         for name in topics {
             let known = self.inner.ask(|broker| {

@@ -1,0 +1,150 @@
+//! When a run is over: how the threads of a process agree on it, and how a process learns that the others
+//! of its application have come to the end too.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::log::{Answer, Assignment, Commit, Consumer, ConsumerOptions, Tp};
+use crate::record::Batch;
+use crate::runtime::thread::{Shared, Turn};
+use crate::runtime::{Until, rebalance};
+use crate::store::TaskId;
+
+/// Between two looks at what others do.
+const LOOK: Duration = Duration::from_millis(20);
+/// Looks at a partition until it shows a record or its end.
+const LOOKS_MAX: u32 = 250;
+
+/// How the threads of a run agree that it is over.
+pub(super) struct Stop<'a> {
+    until: Until,
+    shutdown: &'a AtomicBool,
+    pub(super) failed: AtomicBool,
+    /// The end was reached once: no thread goes on, even if more arrives.
+    ended: AtomicBool,
+    /// Others may own partitions of the application: whether it is over is found out by [`Stop::watch`].
+    shared_out: bool,
+    /// Turns of any thread that may have made something new for another to read.
+    turns: AtomicU64,
+    /// Per thread: 1 + the value of `turns` before a turn that found everything used up, else 0.
+    quiet: Vec<AtomicU64>,
+}
+
+impl Stop<'_> {
+    pub(super) fn new(until: Until, shutdown: &AtomicBool, shared_out: bool, n_threads: u32) -> Stop<'_> {
+        Stop {
+            until,
+            shutdown,
+            failed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            shared_out,
+            turns: AtomicU64::new(0),
+            quiet: (0..n_threads).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// The value to give to [`Stop::report`] after the turn that now begins.
+    pub(super) fn before_turn(&self) -> u64 {
+        self.turns.load(Ordering::Acquire)
+    }
+
+    /// Tells what a turn did. A thread that worked may have written what another one reads, so what the
+    /// others found earlier does not count any more.
+    pub(super) fn report(&self, thread: u32, before: u64, turn: Turn) {
+        if turn.worked {
+            self.turns.fetch_add(1, Ordering::AcqRel);
+        }
+        let quiet = if turn.at_end && !turn.worked { before + 1 } else { 0 };
+        self.quiet[thread as usize].store(quiet, Ordering::Release);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        if self.until == Until::End && !self.shared_out && self.all_quiet() {
+            self.ended.store(true, Ordering::Release);
+        }
+        let asked = self.shutdown.load(Ordering::Acquire) || self.failed.load(Ordering::Acquire);
+        asked || self.ended.load(Ordering::Acquire)
+    }
+
+    fn all_quiet(&self) -> bool {
+        let now = self.turns.load(Ordering::Acquire) + 1;
+        self.quiet.iter().all(|quiet| quiet.load(Ordering::Acquire) == now)
+    }
+
+    /// Ends a run whose partitions are shared with other processes once all of them are at their end: first
+    /// ours, then the others', then ours again, for what the others have written meanwhile.
+    pub(super) fn watch<M>(&self, shared: &Shared<M>) -> Result<(), Error> {
+        if self.until != Until::End || !self.shared_out {
+            return Ok(());
+        }
+        let group = Some(shared.topology.name().to_owned());
+        let mut reader = shared.log.consumer(&ConsumerOptions { group, assignment: Assignment::Manual })?;
+        let mut others_ended_at = None;
+        while !self.is_set() {
+            thread::sleep(LOOK);
+            if !self.all_quiet() {
+                continue;
+            }
+            if others_ended_at == Some(self.turns.load(Ordering::Acquire)) {
+                self.ended.store(true, Ordering::Release);
+            } else if others_are_at_end(shared, &mut *reader)? {
+                others_ended_at = Some(self.turns.fetch_add(1, Ordering::AcqRel) + 1);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Have the tasks that other processes own nothing left to do?
+fn others_are_at_end<M>(
+    shared: &Shared<M>,
+    reader: &mut dyn Consumer,
+) -> Result<bool, Error> {
+    for (sub, n) in (0..).zip(&shared.partitions) {
+        for partition in 0..*n {
+            let id = TaskId { sub, partition };
+            if shared.holds(id) {
+                continue;
+            }
+            let inputs = rebalance::inputs_of(&shared.topology, id);
+            let committed = match reader.committed(&inputs) {
+                Err(e) if e.is_retriable() => return Ok(false),
+                other => other?,
+            };
+            for (tp, commit) in inputs.iter().zip(committed) {
+                if !is_at_end(shared, tp, commit, reader)? {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Offsets alone do not tell: the last ones of a partition may belong to no record.
+fn is_at_end<M>(
+    shared: &Shared<M>,
+    tp: &Tp,
+    commit: Option<Commit>,
+    reader: &mut dyn Consumer,
+) -> Result<bool, Error> {
+    let range = shared.log.range(tp)?;
+    let next = commit.map_or(range.first, |commit| commit.offset);
+    if next >= range.stable {
+        return Ok(true);
+    }
+    reader.answer(Answer::Start(&[(tp.clone(), next)]))?;
+    let mut at_end = false;
+    for _ in 0..LOOKS_MAX {
+        let taken = reader.take(tp, 1, &mut Batch::default())?;
+        at_end = taken.n == 0 && taken.caught_up;
+        if at_end || taken.n > 0 {
+            break;
+        }
+        thread::sleep(LOOK);
+    }
+    reader.answer(Answer::Stop(std::slice::from_ref(tp)))?;
+    Ok(at_end)
+}

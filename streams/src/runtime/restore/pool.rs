@@ -1,0 +1,305 @@
+//! The restore thread: tasks that come are rebuilt here, so that neither the group nor the other tasks of
+//! their stream thread wait for them.
+//!
+//! ```text
+//! stream thread ── job ──▶ pool ──▶ worker: environment ─ notes ─ checkpoint ─ changelogs or muted replay
+//!       ◀──────────────── restored task ────────┘   (a part of each job in turn, so many at a time)
+//! ```
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Restore, Step};
+use crate::error::{Error, LogError, StoreError};
+use crate::log::{Answer, Assignment, Commit, Consumer, ConsumerOptions, Tp, topic};
+use crate::runtime::state::TaskState;
+use crate::runtime::task::{Blueprint, Task};
+use crate::runtime::thread::Shared;
+use crate::runtime::{graph, rebalance};
+use crate::store::TaskId;
+use crate::store::checkpoint::Checkpoints;
+
+/// Jobs worked on at a time; each has a reader of its own.
+const ACTIVE_MAX: usize = 4;
+/// Pause when every job waits for something.
+const PAUSE: Duration = Duration::from_millis(1);
+/// How often a job is tried again whose environment is still open elsewhere in this process.
+const OPEN_TRIES: u32 = 30_000;
+/// How often committed offsets are asked for again; each try waits a few seconds.
+const NOTE_TRIES: u32 = 30;
+
+/// A task that is rebuilt, and all that its owner needs to go on with it.
+pub(crate) struct Ready<M> {
+    pub(crate) task: Task<M>,
+    pub(crate) checkpoints: Option<Checkpoints>,
+    /// Epoch of the checkpoint it was rebuilt from.
+    pub(crate) checkpoint_epoch: u64,
+}
+
+/// What became of a job.
+pub(crate) struct Restored<M> {
+    /// The job's number, given by its owner.
+    pub(crate) ticket: u64,
+    pub(crate) outcome: Result<Ready<M>, Error>,
+}
+
+/// A task to be rebuilt.
+pub(crate) struct Job<M> {
+    pub(crate) id: TaskId,
+    pub(crate) ticket: u64,
+    /// Where its checkpoints lie, if that is open already.
+    pub(crate) checkpoints: Option<Checkpoints>,
+    /// The owner wants it no more.
+    pub(crate) cancelled: Arc<AtomicBool>,
+    pub(crate) reply: Sender<Restored<M>>,
+}
+
+/// Jobs that wait for the worker.
+pub(crate) struct Pool<M> {
+    waiting: Mutex<Waiting<M>>,
+    bell: Condvar,
+}
+
+struct Waiting<M> {
+    jobs: VecDeque<Job<M>>,
+    closed: bool,
+}
+
+impl<M> Pool<M> {
+    pub(crate) fn new() -> Pool<M> {
+        let waiting = Waiting { jobs: VecDeque::new(), closed: false };
+        Pool { waiting: Mutex::new(waiting), bell: Condvar::new() }
+    }
+
+    pub(crate) fn submit(&self, job: Job<M>) {
+        self.lock().jobs.push_back(job);
+        self.bell.notify_all();
+    }
+
+    /// Lets the worker end; jobs under way are given up.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.bell.notify_all();
+    }
+
+    fn next(&self) -> Option<Job<M>> {
+        self.lock().jobs.pop_front()
+    }
+
+    /// Waits for a job, at most so long if `at_most` is given. `false`: the pool is closed.
+    fn wait(&self, at_most: Option<Duration>) -> bool {
+        let idle = |waiting: &mut Waiting<M>| waiting.jobs.is_empty() && !waiting.closed;
+        let waiting = self.lock();
+        let waiting = match at_most {
+            Some(wait) => {
+                self.bell.wait_timeout_while(waiting, wait, idle).unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => self.bell.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner),
+        };
+        !waiting.closed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<M>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Does the jobs of a pool. Whoever owns it calls [`Worker::turn`] in a loop.
+pub(crate) struct Worker<M> {
+    shared: Arc<Shared<M>>,
+    active: Vec<Active<M>>,
+    readers: Vec<Box<dyn Consumer>>,
+}
+
+struct Active<M> {
+    job: Job<M>,
+    reader: Box<dyn Consumer>,
+    stage: Stage<M>,
+    tries: u32,
+}
+
+enum Stage<M> {
+    /// The environment is to be opened.
+    Open,
+    /// What is committed is to be read.
+    Notes,
+    /// The checkpoint is loaded.
+    Rebuild { task: Box<Task<M>>, checkpoint_epoch: u64, restore: Option<Restore> },
+}
+
+impl<M: Clone + 'static> Worker<M> {
+    pub(crate) fn new(shared: Arc<Shared<M>>) -> Worker<M> {
+        Worker { shared, active: Vec::new(), readers: Vec::new() }
+    }
+
+    /// Works until the pool is closed.
+    pub(crate) fn run(&mut self) {
+        loop {
+            let worked = self.turn();
+            let wait = if self.active.is_empty() { None } else { Some(PAUSE) };
+            if !worked && !self.shared.restores.wait(wait) {
+                return;
+            }
+        }
+    }
+
+    /// Does a bounded part of each job. `false`: nothing could be done.
+    pub(crate) fn turn(&mut self) -> bool {
+        let mut worked = self.admit();
+        for mut active in std::mem::take(&mut self.active) {
+            if active.job.cancelled.load(Ordering::Acquire) {
+                active.give_up();
+                self.recycle(active.reader);
+                worked = true;
+                continue;
+            }
+            // A panic of the engine's own must not leave the owner waiting.
+            let stepped = catch_unwind(AssertUnwindSafe(|| active.step(&self.shared)));
+            let stepped = stepped.unwrap_or_else(|panic| {
+                Err(Error::Restore { task: active.job.id.to_string(), reason: graph::panicked(&*panic) })
+            });
+            match stepped {
+                Ok(Step::Again) => worked = true,
+                Ok(Step::Waiting) => {}
+                Ok(Step::Done) => {
+                    worked = true;
+                    self.finish(active);
+                    continue;
+                }
+                Err(error) => {
+                    worked = true;
+                    active.job.answer(Err(error));
+                    continue;
+                }
+            }
+            self.active.push(active);
+        }
+        worked
+    }
+
+    fn admit(&mut self) -> bool {
+        let before = self.active.len();
+        while self.active.len() < ACTIVE_MAX {
+            let Some(job) = self.shared.restores.next() else { break };
+            match self.reader() {
+                Ok(reader) => self.active.push(Active { job, reader, stage: Stage::Open, tries: 0 }),
+                Err(error) => job.answer(Err(error.into())),
+            }
+        }
+        self.active.len() > before
+    }
+
+    fn reader(&mut self) -> Result<Box<dyn Consumer>, LogError> {
+        if let Some(reader) = self.readers.pop() {
+            return Ok(reader);
+        }
+        let group = Some(self.shared.topology.name().to_owned());
+        self.shared.log.consumer(&ConsumerOptions { group, assignment: Assignment::Manual })
+    }
+
+    fn recycle(&mut self, reader: Box<dyn Consumer>) {
+        self.readers.push(reader);
+    }
+
+    fn finish(&mut self, active: Active<M>) {
+        let Active { job, mut reader, stage, .. } = active;
+        let Stage::Rebuild { task, checkpoint_epoch, .. } = stage else { return };
+        let app = self.shared.topology.name();
+        let own = |slot: &crate::store::Slot| Tp::new(&topic::changelog(app, &slot.name), job.id.partition);
+        let mut read: Vec<Tp> = task.stores.0.iter().map(own).chain(task.inputs().cloned()).collect();
+        read.push(Tp::new(&topic::decisions(app), job.id.partition));
+        if reader.answer(Answer::Stop(&read)).is_ok() {
+            self.recycle(reader);
+        }
+        let checkpoints = job.checkpoints.clone();
+        job.answer(Ok(Ready { task: *task, checkpoints, checkpoint_epoch }));
+    }
+}
+
+impl<M> Job<M> {
+    /// The owner may be gone: then nobody wants the answer.
+    fn answer(self, outcome: Result<Ready<M>, Error>) {
+        let _ = self.reply.send(Restored { ticket: self.ticket, outcome });
+    }
+}
+
+impl<M: Clone + 'static> Active<M> {
+    fn step(&mut self, shared: &Shared<M>) -> Result<Step, Error> {
+        match &mut self.stage {
+            Stage::Open => self.open(shared),
+            Stage::Notes => self.load(shared),
+            Stage::Rebuild { task, restore: Some(restore), .. } => {
+                restore.step(task, &*shared.log, shared.topology.name(), &mut *self.reader)
+            }
+            Stage::Rebuild { restore: None, .. } => Ok(Step::Done),
+        }
+    }
+
+    fn open(&mut self, shared: &Shared<M>) -> Result<Step, Error> {
+        if self.job.checkpoints.is_none() {
+            let opened =
+                rebalance::checkpoints(shared, self.job.id);
+            self.tries += 1;
+            match opened {
+                Ok(checkpoints) => self.job.checkpoints = checkpoints,
+                // The thread that has just lost the task is about to close it.
+                Err(Error::Store(StoreError::AlreadyOpen { .. })) if self.tries < OPEN_TRIES => {
+                    return Ok(Step::Waiting);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        (self.stage, self.tries) = (Stage::Notes, 0);
+        Ok(Step::Again)
+    }
+
+    fn load(&mut self, shared: &Shared<M>) -> Result<Step, Error> {
+        self.tries += 1;
+        let committed = match self.committed(shared) {
+            // An earlier owner's transaction is still open; the log ends it before long.
+            Err(Error::Log(error)) if error.is_retriable() && self.tries < NOTE_TRIES => {
+                return Ok(Step::Waiting);
+            }
+            other => other?,
+        };
+        let mut task = Task::new(&Blueprint {
+            topology: &shared.topology,
+            id: self.job.id,
+            local: shared.log.state().is_some(),
+            settings: &shared.settings,
+            log: &*shared.log,
+        })?;
+        task.state.become_next(TaskState::Restoring);
+        let restore = Restore::begin(
+            &mut task,
+            &*shared.log,
+            shared.topology.name(),
+            &committed,
+            self.job.checkpoints.as_ref(),
+            &mut *self.reader,
+        )?;
+        let checkpoint_epoch = task.epoch;
+        self.stage = Stage::Rebuild { task: Box::new(task), checkpoint_epoch, restore };
+        Ok(Step::Again)
+    }
+
+    fn committed(&mut self, shared: &Shared<M>) -> Result<Vec<Option<Commit>>, Error> {
+        let inputs = rebalance::inputs_of(&shared.topology, self.job.id);
+        rebalance::committed(shared, &mut *self.reader, &inputs)
+    }
+
+    /// Lets the nodes of a task that nobody wants any more end.
+    fn give_up(&mut self) {
+        if let Stage::Rebuild { task, .. } = &mut self.stage {
+            task.state.become_next(TaskState::Closing);
+            if let Err(error) = task.close() {
+                tracing::warn!(task = %task.id, %error, "Task not closed in order");
+            }
+            task.state.become_next(TaskState::Closed);
+        }
+    }
+}

@@ -223,6 +223,11 @@ impl Consumer for KafkaConsumer {
         let before = into.len();
         while into.len() < full && queue.take(full - into.len(), |message| reading.see(message, into)) > 0 {}
         let n = into.len() - before;
+        if reading.astray {
+            let back = (tp.clone(), reading.position);
+            self.move_to(&[&back])?;
+            return Ok(Taken { n, caught_up: false });
+        }
         match &reading.failure {
             Some(failure) if n == 0 => Err(explain(&self.cluster, tp, reading.position, failure)),
             Some(_) | None => Ok(Taken { n, caught_up: reading.at_end }),
@@ -287,7 +292,8 @@ fn explain(cluster: &Cluster, tp: &Tp, position: Offset, failure: &Failure) -> L
                 LogError::HistoryMissing { tp: tp.to_string(), need: position.0, have: range.first.0 }
             }
             Ok(range) => {
-                let reason = format!("the partition ends at {}; was the topic made anew?", range.end.0);
+                let (end, words) = (range.end.0, &failure.words);
+                let reason = format!("the partition ends at {end} ({words}); was the topic made anew?");
                 LogError::Client { what, reason, retriable: false }
             }
             Err(error) => error,

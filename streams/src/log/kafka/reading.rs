@@ -14,6 +14,8 @@ pub(super) struct Reading {
     /// The broker said that nothing lies beyond.
     pub(super) at_end: bool,
     pub(super) failure: Option<Failure>,
+    /// The client may have passed over the record at `position`: it must be moved back there.
+    pub(super) astray: bool,
 }
 
 /// librdkafka cannot go on with this partition.
@@ -24,12 +26,16 @@ pub(super) struct Failure {
 
 impl Reading {
     pub(super) fn at(position: Offset) -> Reading {
-        Reading { position, at_end: false, failure: None }
+        Reading { position, at_end: false, failure: None, astray: false }
     }
 
     pub(super) fn see(&mut self, message: &Message<'_>, into: &mut Batch) {
         let offset = Offset(u64::try_from(message.offset()).unwrap_or(0));
         match message.event() {
+            // The next record after an end need not have the next offset, but if it has not, it may also be that
+            // the client went on one too far. Once it is moved back there is no doubt.
+            None if self.at_end && offset > self.position => self.astray = true,
+            _ if self.astray => {}
             None if offset >= self.position => {
                 push(message, offset, into);
                 self.position = Offset(offset.0 + 1);

@@ -128,7 +128,7 @@ enum Stage<M> {
     /// What is committed is to be read.
     Notes,
     /// The checkpoint is loaded.
-    Rebuild { task: Box<Task<M>>, checkpoint_epoch: u64, restore: Option<Restore> },
+    Rebuild { task: Box<Task<M>>, checkpoint_epoch: u64, restore: Option<Box<Restore>> },
 }
 
 impl<M: Clone + 'static> Worker<M> {
@@ -283,6 +283,7 @@ impl<M: Clone + 'static> Active<M> {
             &mut *self.reader,
         )?;
         let checkpoint_epoch = task.epoch;
+        let restore = restore.map(Box::new);
         self.stage = Stage::Rebuild { task: Box::new(task), checkpoint_epoch, restore };
         Ok(Step::Again)
     }

@@ -98,10 +98,7 @@ impl Stop<'_> {
 }
 
 /// Have the tasks that other processes own nothing left to do?
-fn others_are_at_end<M>(
-    shared: &Shared<M>,
-    reader: &mut dyn Consumer,
-) -> Result<bool, Error> {
+fn others_are_at_end<M>(shared: &Shared<M>, reader: &mut dyn Consumer) -> Result<bool, Error> {
     for (sub, n) in (0..).zip(&shared.partitions) {
         for partition in 0..*n {
             let id = TaskId { sub, partition };

@@ -27,8 +27,8 @@ pub mod tick;
 mod topics;
 mod txn;
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread as os;
 use std::time::Duration;
 

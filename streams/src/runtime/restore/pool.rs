@@ -241,8 +241,7 @@ impl<M: Clone + 'static> Active<M> {
 
     fn open(&mut self, shared: &Shared<M>) -> Result<Step, Error> {
         if self.job.checkpoints.is_none() {
-            let opened =
-                rebalance::checkpoints(shared, self.job.id);
+            let opened = rebalance::checkpoints(shared, self.job.id);
             self.tries += 1;
             match opened {
                 Ok(checkpoints) => self.job.checkpoints = checkpoints,

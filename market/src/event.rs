@@ -101,6 +101,14 @@ pub enum Control {
     Stale,
     /// The feed asked for a snapshot after a gap.
     ResyncStarted,
+    /// Nobody listened to the source since the record before: another session of the feed begins here.
+    Away,
+}
+
+impl Control {
+    /// All of them.
+    pub const ALL: [Control; 5] =
+        [Control::Connected, Control::Disconnected, Control::Stale, Control::ResyncStarted, Control::Away];
 }
 
 /// Why a message was refused before anything looked at it.

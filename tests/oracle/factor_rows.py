@@ -245,8 +245,9 @@ class Hybrid:
 class Rows:
     """Closes one row per second of symbol time."""
 
-    def __init__(self, book):
+    def __init__(self, book, contracts):
         self.book, self.out = book, []
+        self.contracts = contracts
         self.px, self.qty = (Fraction(1, 10**d) for d in book.digits)
         self.now = self.start = None
         self.first = True
@@ -385,16 +386,17 @@ class Rows:
         delta, volume = self.buy - self.sell, self.buy + self.sell
         amounts = {"buy_qty": self.buy, "sell_qty": self.sell, "unk_qty": self.unknown, "delta": delta}
         r.update({n: float(v * self.qty) for n, v in amounts.items()})
-        r["quote_vol"] = float(self.value * self.px * self.qty)
+        if not self.contracts:
+            r["quote_vol"] = float(self.value * self.px * self.qty)
         if volume:
             r["tfi"], r["vwap"] = float(Fraction(delta, volume)), float(Fraction(self.value, volume) * self.px)
         r["z_cvd"] = self.hybrid.push(float(delta * self.qty), self.start / NS)
 
 
-def compute(paths, drop):
+def compute(paths, drop, contracts):
     futures = any(kind == "depth" and "pu" in m for kind, _, m in events(paths[:1]))
     book = Book(futures, steps(paths))
-    rows = Rows(book)
+    rows = Rows(book, contracts)
     greatest, n_depth = 0, 0
     for kind, ns, m in events(paths):
         if kind == "ticker":
@@ -464,6 +466,7 @@ def text(value):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--drop-depth", type=int, metavar="N", help="leave out the N-th depth message")
+    parser.add_argument("--contracts", action="store_true", help="quantities are contracts of unknown value")
     parser.add_argument("--ticker", action="store_true")
     parser.add_argument("files", nargs="+")
     args = parser.parse_args()
@@ -471,7 +474,7 @@ def main():
         return ticker(args.files)
     out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(COLUMNS)
-    for row in compute(args.files, args.drop_depth):
+    for row in compute(args.files, args.drop_depth, args.contracts):
         out.writerow([text(row[c]) for c in COLUMNS])
 
 

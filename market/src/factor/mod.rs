@@ -41,6 +41,9 @@ use zscore::{Hybrid, HybridSettings, Wins, WinsSettings};
 const SECOND: i64 = 1_000_000_000;
 /// Longest silence between two records that is written out as quiet rows, s.
 const QUIET_S_MAX: i64 = 100_000;
+/// Times beyond some 146 years around 1970 are taken for these, so that differences fit.
+const TS_MAX: i64 = i64::MAX / 2;
+const TS_MIN: i64 = -TS_MAX;
 
 /// A book gap lies in the window.
 pub const GAP_BOOK: u8 = 1;
@@ -172,6 +175,13 @@ impl FactorEngine {
         self.tear_trades();
     }
 
+    /// Nobody listens from here on: until a message with a time comes, nothing is known of any second.
+    pub fn on_feed_down(&mut self, ts_event: Option<i64>, out: &mut Vec<FactorRow>) {
+        self.record(ts_event, out);
+        self.gap_flags |= GAP_TRADE;
+        self.trades.on_down();
+    }
+
     /// Other steps are in force: book and sums in old ones are worth nothing.
     pub fn on_instrument(
         &mut self,
@@ -220,6 +230,7 @@ impl FactorEngine {
     fn record(&mut self, ts_event: Option<i64>, out: &mut Vec<FactorRow>) {
         let Some(ts) = ts_event else { return };
         self.reach(ts, out);
+        self.trades.on_message();
         if self.time.is_some_and(|time| ts < time.start) {
             self.late_n = self.late_n.saturating_add(1);
             self.gap_flags |= GAP_LATE;
@@ -227,6 +238,8 @@ impl FactorEngine {
     }
 
     fn reach(&mut self, ts: i64, out: &mut Vec<FactorRow>) {
+        // A topic may hold any number; a second of it must still have an end.
+        let ts = ts.clamp(TS_MIN, TS_MAX);
         let Some(mut time) = self.time else { return self.begin(ts) };
         while ts - time.start >= SECOND {
             out.push(self.close(time.start));
@@ -275,6 +288,7 @@ impl FactorEngine {
         self.status.next_second(start);
         self.ofi.next_second();
         self.trades.next_second();
-        (self.gap_flags, self.late_n) = (0, 0);
+        self.gap_flags = if self.trades.is_down() { GAP_TRADE } else { 0 };
+        self.late_n = 0;
     }
 }

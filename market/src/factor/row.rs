@@ -107,7 +107,7 @@ columns! {
         pub tfi: Option<f64>,
         /// Mean price by volume.
         pub vwap: Option<f64>,
-        /// Traded value, quote currency.
+        /// Traded value, quote currency; missing where quantities are contracts of a value that is not known.
         pub quote_vol: Option<f64>,
         /// Winsorised z of `ofi_w`.
         pub z_ofi: Option<f64>,

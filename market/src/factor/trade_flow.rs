@@ -46,6 +46,8 @@ pub struct TradeFlow {
     cvd_epoch: u32,
     sums: Sums,
     torn: bool,
+    /// Nobody listens: every second is torn until a message comes.
+    down: bool,
 }
 
 impl TradeFlow {
@@ -65,6 +67,7 @@ impl TradeFlow {
             cvd_epoch: 0,
             sums: Sums::default(),
             torn: true,
+            down: false,
         }
     }
 
@@ -109,6 +112,22 @@ impl TradeFlow {
         self.previous_id = None;
     }
 
+    /// Nobody listens from here on: a gap that lasts.
+    pub fn on_down(&mut self) {
+        self.on_gap();
+        self.down = true;
+    }
+
+    /// A message came. The open second stays torn.
+    pub fn on_message(&mut self) {
+        self.down = false;
+    }
+
+    /// Does nobody listen?
+    pub fn is_down(&self) -> bool {
+        self.down
+    }
+
     /// The steps changed: a gap, and what is kept in old ones is dropped.
     pub fn on_new_steps(&mut self) {
         self.on_gap();
@@ -135,13 +154,18 @@ impl TradeFlow {
         row.delta = finite(lot.value(buy - sell));
         row.tfi = finite((buy - sell) as f64 / (buy + sell) as f64);
         row.vwap = finite(tick.ratio(value, buy + sell + unknown));
-        row.quote_vol = finite(tick.product(lot, value));
+        // A contract is worth a fixed amount of the quote currency that the instrument does not tell, so price
+        // times contracts is no amount of anything.
+        row.quote_vol = match instrument.venue {
+            Venue::BinanceCoinm => None,
+            Venue::BinanceSpot | Venue::BinanceUsdm | Venue::Unsequenced => finite(tick.product(lot, value)),
+        };
     }
 
     /// A new second begins.
     pub fn next_second(&mut self) {
         self.sums = Sums::default();
-        self.torn = false;
+        self.torn = self.down;
     }
 
     /// The grid of seconds starts anew: the open second is torn.
@@ -180,6 +204,16 @@ mod tests {
         assert_eq!(cvd, [2.0, 1.5, 2.5]);
         assert_eq!(row(&flow).tfi, Some(5.0 / 7.0));
         assert_eq!((row(&flow).vwap, row(&flow).quote_vol), (Some(50.0), Some(175.0)));
+    }
+
+    #[test]
+    fn contracts_have_no_quote_volume() {
+        let mut flow = TradeFlow::new(Venue::BinanceCoinm);
+        flow.next_second();
+        flow.on_trade(Some(0), &trade(1, 4, Aggressor::Buyer));
+        let mut row = FactorRow::default();
+        flow.fill(&mut row, 0, &Instrument { venue: Venue::BinanceCoinm, ..instrument("0.5", "1") });
+        assert_eq!((row.buy_qty, row.vwap, row.quote_vol), (Some(4.0), Some(50.0), None));
     }
 
     #[test]

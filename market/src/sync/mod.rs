@@ -92,6 +92,7 @@ impl BookSync {
             SyncInput::Connected => self.on_connected(),
             SyncInput::Disconnected => self.on_disconnected(),
             SyncInput::Silent => self.on_silent(),
+            SyncInput::Away => self.on_away(),
             SyncInput::ResyncStarted => self.on_resync_started(),
             SyncInput::Snapshot(snapshot) => self.on_snapshot(snapshot),
             SyncInput::Delta(delta) => self.on_delta(delta),
@@ -156,6 +157,16 @@ impl BookSync {
     fn on_silent(&mut self) -> Outcome {
         self.silent = true;
         Outcome::Silent
+    }
+
+    /// Where changes have ids the next one proves whether the book is still right; else only a snapshot does.
+    fn on_away(&mut self) -> Outcome {
+        if self.rule.has_ids() {
+            self.silent = true;
+        } else if self.state != SyncState::Unsynced {
+            self.lose(SyncState::Gap, InvalidReason::Stale);
+        }
+        Outcome::Away
     }
 
     fn on_resync_started(&mut self) -> Outcome {
@@ -304,16 +315,16 @@ impl BookSync {
 
     fn change(&self, before: Option<InvalidReason>, outcome: Outcome) -> BookChange {
         use Outcome::{
-            Applied, Audit, Buffered, Connected, Disconnected, Gap, GapInBuffer, GapRejoined, Held, Ignored,
-            Instrument, Refused, ResyncStarted, Silent, Snapshot, Stale, StaleSnapshot, StepsChanged, Synced,
-            TooOld, Unverified,
+            Applied, Audit, Away, Buffered, Connected, Disconnected, Gap, GapInBuffer, GapRejoined, Held,
+            Ignored, Instrument, Refused, ResyncStarted, Silent, Snapshot, Stale, StaleSnapshot,
+            StepsChanged, Synced, TooOld, Unverified,
         };
         match outcome {
             Applied | Unverified => BookChange::Delta,
             Synced | Snapshot => BookChange::Joined,
             GapRejoined => BookChange::Rejoined(InvalidReason::Gap),
-            Instrument | StepsChanged | Connected | Disconnected | Silent | Refused | Buffered | Ignored
-            | Stale | TooOld | Gap | GapInBuffer | Held | Audit | StaleSnapshot | ResyncStarted => {
+            Instrument | StepsChanged | Connected | Disconnected | Silent | Away | Refused | Buffered
+            | Ignored | Stale | TooOld | Gap | GapInBuffer | Held | Audit | StaleSnapshot | ResyncStarted => {
                 match (before, self.unusable()) {
                     (None, Some(reason)) => BookChange::Lost(reason),
                     (Some(before), Some(reason)) if before != reason => BookChange::Waiting(reason),

@@ -69,6 +69,8 @@ pub enum SyncInput<'a> {
     Disconnected,
     /// The source delivered nothing at all for too long.
     Silent,
+    /// Nobody listened to the source since the message before.
+    Away,
     /// The feed asks for a snapshot now.
     ResyncStarted,
     /// A complete state.
@@ -91,6 +93,7 @@ impl<'a> SyncInput<'a> {
             Body::Control(Control::Disconnected) => Some(SyncInput::Disconnected),
             Body::Control(Control::Stale) => Some(SyncInput::Silent),
             Body::Control(Control::ResyncStarted) => Some(SyncInput::ResyncStarted),
+            Body::Control(Control::Away) => Some(SyncInput::Away),
             Body::Trade(_) | Body::Quote(_) => None,
         }
     }
@@ -110,6 +113,8 @@ pub enum Outcome {
     Disconnected,
     /// The source is silent; the book may not be used until it speaks.
     Silent,
+    /// Messages may be missing; the book may not be used until the next one proves that none is.
+    Away,
     /// A message that cannot be right; the book is gone.
     Refused,
     /// Kept until a snapshot comes.
@@ -153,6 +158,7 @@ impl Outcome {
             Outcome::Connected => "connected",
             Outcome::Disconnected => "disconnected",
             Outcome::Silent => "silent",
+            Outcome::Away => "away",
             Outcome::Refused => "refused",
             Outcome::Buffered => "buffered",
             Outcome::Ignored => "ignored",

@@ -1,7 +1,7 @@
 //! A reader of recorded lines `<receive time> <json>`, slow and plain, that shares no code with the feed.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
@@ -45,7 +45,7 @@ impl Recording {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/crypto/binance");
         let paths: Vec<PathBuf> = self.files.iter().map(|file| folder.join(file)).collect();
         if let Some(absent) = paths.iter().find(|path| !path.exists()) {
-            eprintln!("SKIPPED {test}: no {}", absent.display());
+            let _ = writeln!(std::io::stderr(), "SKIPPED {test}: no {}", absent.display());
             return None;
         }
         let mut bodies = Vec::new();

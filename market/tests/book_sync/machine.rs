@@ -93,6 +93,33 @@ fn silence_takes_the_book_away_until_the_source_speaks() {
 }
 
 #[test]
+fn after_an_absence_the_next_change_proves_the_book_or_does_not() {
+    let mut sync = synced();
+    let step = sync.step(SyncInput::Away);
+    assert_eq!((step.outcome, step.change), (Outcome::Away, BookChange::Lost(InvalidReason::Stale)));
+    assert_eq!(tell(&mut sync, 11, 11).change, BookChange::Delta, "nothing was lost meanwhile");
+    assert!(sync.view().is_ok());
+    sync.step(SyncInput::Away);
+    assert_eq!(tell(&mut sync, 13, 13).outcome, Outcome::Gap, "12 was");
+    assert!(!sync.view().is_ok());
+}
+
+#[test]
+fn without_ids_only_a_snapshot_ends_an_absence() {
+    let mut sync = BookSync::new(Venue::Unsequenced, SyncOptions::default());
+    let bare =
+        |px| BookDelta { first_id: None, last_id: None, prev_id: None, ..delta(1, 1, &[(px, 1)], &[]) };
+    let whole = BookSnapshot { last_id: None, ..snapshot(1, &[(98, 5)], &[(101, 5)]) };
+    assert_eq!(sync.step(SyncInput::Away).change, BookChange::None, "there is no book yet");
+    sync.step(SyncInput::Snapshot(&whole));
+    assert_eq!(sync.step(SyncInput::Delta(&bare(98))).change, BookChange::Delta);
+    assert_eq!(sync.step(SyncInput::Away).change, BookChange::Lost(InvalidReason::Stale));
+    assert_eq!(sync.step(SyncInput::Delta(&bare(97))).outcome, Outcome::Ignored);
+    assert!(!sync.view().is_ok() && sync.view().book.is_empty());
+    assert_eq!(sync.step(SyncInput::Snapshot(&whole)).change, BookChange::Joined);
+}
+
+#[test]
 fn a_refused_message_takes_the_book_away() {
     let negative = delta(11, 11, &[(100, -1)], &[]);
     let mut sync = synced();

@@ -1,5 +1,6 @@
 //! Every case of `book_sync.json` that this crate builds; those it leaves out are named.
 
+use std::io::Write;
 use std::path::Path;
 
 use lobstream_market::book::{OrderBook, Side};
@@ -17,7 +18,7 @@ const KEYS_PROSE: [&str; 2] = ["about", "states"];
 fn vectors(test: &str) -> Option<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/spec/vectors/book_sync.json");
     let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("SKIPPED {test}: no {}", path.display());
+        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: no {}", path.display());
         return None;
     };
     Some(serde_json::from_str(&text).expect("the vectors are JSON"))
@@ -68,7 +69,8 @@ fn the_machine_answers_as_the_vectors_say() {
             Err(_) => left_out.push(id),
         }
     }
-    eprintln!("{n} sync cases ran; left out, venue not built: {}", left_out.join(", "));
+    let _ =
+        writeln!(std::io::stderr(), "{n} sync cases ran; left out, venue not built: {}", left_out.join(", "));
     assert_eq!(n, 17, "cases for Binance");
 }
 
@@ -220,7 +222,7 @@ fn what_is_left_out_is_named() {
     let keys = all.as_object().expect("an object").keys().map(String::as_str);
     let left_out: Vec<_> =
         keys.filter(|key| !KEYS_BUILT.contains(key) && !KEYS_PROSE.contains(key)).collect();
-    eprintln!("left out of book_sync.json: {}", left_out.join(", "));
+    let _ = writeln!(std::io::stderr(), "left out of book_sync.json: {}", left_out.join(", "));
     let known = [
         "okx_checksum",
         "depth_request",

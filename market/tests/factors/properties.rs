@@ -35,7 +35,7 @@ fn stream(seed: u64, n: usize) -> Vec<Event> {
                 joined = false;
                 What::BookGap
             }
-            2 => What::TradeGap,
+            2 => [What::TradeGap, What::FeedDown][rng.random_range(0..2)].clone(),
             3..=9 => What::Tick,
             10..=54 => {
                 id += if rng.random_bool(0.02) { 3 } else { 1 };
@@ -157,7 +157,7 @@ fn a_swap_of_sides_negates_every_flow() {
                     };
                     What::Trade { id: *id, px: *px, qty: *qty, aggressor }
                 }
-                other @ (What::BookGap | What::TradeGap | What::Tick) => other.clone(),
+                other @ (What::BookGap | What::TradeGap | What::FeedDown | What::Tick) => other.clone(),
             };
             Event { ms: event.ms, what }
         })
@@ -253,6 +253,32 @@ fn a_hole_in_the_ids_tears_its_second_and_a_repeated_trade_counts_once() {
     assert_eq!(seen, want);
 }
 
+/// Nobody listened in seconds 1 to 4: nothing is known of their trades, not even that there was none.
+#[test]
+fn while_the_feed_is_down_no_second_has_a_flow() {
+    let trade = |ms, id| {
+        let aggressor = Aggressor::Buyer;
+        Event { ms, what: What::Trade { id: Some(id), px: 100, qty: 5, aggressor } }
+    };
+    let events = [
+        trade(0, 1),
+        Event { ms: 1_500, what: What::FeedDown },
+        Event { ms: 3_000, what: What::Tick },
+        trade(4_200, 90),
+        Event { ms: 6_000, what: What::Tick },
+    ];
+    let seen: Vec<_> = run(&events).iter().map(|r| (r.delta, r.n_trades, r.gap_flags, r.cvd_epoch)).collect();
+    let want = [
+        (None, 1, 0, 0),
+        (None, 0, 2, 1),
+        (None, 0, 2, 1),
+        (None, 0, 2, 1),
+        (None, 1, 2, 1),
+        (Some(0.0), 0, 0, 1),
+    ];
+    assert_eq!(seen, want, "the second of the return is torn too");
+}
+
 #[test]
 fn a_silence_beyond_the_maximum_is_not_written_out() {
     let book = |ms, resync| {
@@ -263,6 +289,20 @@ fn a_silence_beyond_the_maximum_is_not_written_out() {
     let rows = run(&[book(500, true), book(far + 250, false), Event { ms: far + 2_000, what: What::Tick }]);
     let labels: Vec<_> = rows.iter().map(|row| (row.ts_ms, row.ofi, row.book_valid_ms)).collect();
     assert_eq!(labels, [(0, None, 500), (far, None, 750), (far + 1_000, Some(0.0), 1_000)]);
+}
+
+#[test]
+fn times_without_sense_overflow_nothing() {
+    let book = |resync| {
+        let (bids, asks) = (vec![(100, 5)], vec![(101, 5)]);
+        What::Book { resync, bids, asks }
+    };
+    let (least, greatest) = (i64::MIN / 1_000_000, i64::MAX / 1_000_000);
+    for order in [[0, least, greatest, 1_500], [least, greatest, 0, 1_500], [greatest, least, 0, least]] {
+        let mut events: Vec<Event> = order.map(|ms| Event { ms, what: book(true) }).into();
+        events.push(Event { ms: greatest, what: What::Tick });
+        assert!(run(&events).len() < 10, "{order:?}");
+    }
 }
 
 #[test]

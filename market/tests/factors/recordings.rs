@@ -1,7 +1,7 @@
 //! Rows of recorded streams: save and load, what must add up, and a message left out on purpose.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
@@ -37,7 +37,7 @@ impl Recording {
             let path =
                 Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/crypto/binance").join(file);
             let Ok(file) = File::open(&path) else {
-                eprintln!("SKIPPED {test}: no {}", path.display());
+                let _ = writeln!(std::io::stderr(), "SKIPPED {test}: no {}", path.display());
                 return None;
             };
             let text = BufReader::new(MultiGzDecoder::new(file)).lines();

@@ -29,6 +29,7 @@ pub(super) enum What {
     BookGap,
     Trade { id: Option<i64>, px: i64, qty: i64, aggressor: Aggressor },
     TradeGap,
+    FeedDown,
     Tick,
 }
 
@@ -77,6 +78,7 @@ impl Driver {
                 self.engine.on_trade(ts, &trade, out);
             }
             What::TradeGap => self.engine.on_trade_gap(ts, out),
+            What::FeedDown => self.engine.on_feed_down(ts, out),
             What::Tick => self.engine.tick(event.ms * MS, out),
         }
     }

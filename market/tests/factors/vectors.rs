@@ -1,6 +1,7 @@
 //! Every case of `factors.json` that this crate builds; those it leaves out are named.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::Path;
 
 use lobstream_market::event::Aggressor;
@@ -117,7 +118,11 @@ fn floats(values: &Value) -> Vec<Option<f64>> {
 fn every_case_built_here_gives_the_expected_numbers() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/spec/vectors/factors.json");
     let Ok(json) = std::fs::read_to_string(&path) else {
-        eprintln!("SKIPPED every_case_built_here_gives_the_expected_numbers: no {}", path.display());
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED every_case_built_here_gives_the_expected_numbers: no {}",
+            path.display()
+        );
         return;
     };
     let all: Value = serde_json::from_str(&json).expect("JSON");
@@ -149,8 +154,8 @@ fn every_case_built_here_gives_the_expected_numbers() {
     assert_eq!(n, 24, "cases checked");
     assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), KINDS_LEFT_OUT);
     assert_eq!(values.iter().map(String::as_str).collect::<Vec<_>>(), VALUES_LEFT_OUT);
-    eprintln!("LEFT OUT kinds: {}", KINDS_LEFT_OUT.join(" "));
-    eprintln!("LEFT OUT values: {}", VALUES_LEFT_OUT.join(" "));
+    let _ = writeln!(std::io::stderr(), "LEFT OUT kinds: {}", KINDS_LEFT_OUT.join(" "));
+    let _ = writeln!(std::io::stderr(), "LEFT OUT values: {}", VALUES_LEFT_OUT.join(" "));
 }
 
 /// The columns of a row whose book stood from its start to its end.

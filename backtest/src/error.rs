@@ -69,6 +69,15 @@ pub enum Error {
         /// Both sides of the sum.
         what: String,
     },
+    /// A folder that holds something else.
+    #[error(
+        "{} is not empty and holds no earlier report: name another --out, or add --force to write into it",
+        path.display()
+    )]
+    Occupied {
+        /// Which.
+        path: PathBuf,
+    },
     /// A file that could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Io {
@@ -96,6 +105,7 @@ impl Error {
             | Error::Parameter { .. }
             | Error::ShortOnSpot { .. } => 2,
             Error::NoRows | Error::BadData { .. } => 4,
+            Error::Occupied { .. } => 6,
             Error::Invariant { .. } => 7,
             Error::ShortRuined { .. } | Error::Io { .. } | Error::Render { .. } => 1,
         }

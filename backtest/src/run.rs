@@ -178,7 +178,7 @@ pub fn run(data: &Dataset, config: &RunConfig) -> Result<RunResult, Error> {
         step_ms: data.step_ms(),
         metrics: measure(&outcome, config.cash, config.ppy),
         hash: hash(&outcome, series),
-        warnings: warnings(series, config),
+        warnings: warnings(series, config, &outcome.trades),
         trades: outcome.trades,
         rejections: outcome.rejections,
         equity: outcome.equity,
@@ -233,12 +233,20 @@ fn hash(outcome: &Outcome, series: &[Arc<Series>]) -> String {
     run_hash(&lines, &outcome.equity)
 }
 
-fn warnings(series: &[Arc<Series>], config: &RunConfig) -> Vec<String> {
+fn warnings(series: &[Arc<Series>], config: &RunConfig, trades: &[Trade]) -> Vec<String> {
     let mut warnings = Vec::new();
-    for series in series {
+    for (k, series) in series.iter().enumerate() {
         let (symbol, venue) = (&series.symbol, &series.venue);
         if series.bars.is_empty() {
             warnings.push(format!("{symbol}: no row has a valid book, so there is no bar to trade on"));
+        }
+        let idle = !series.bars.is_empty() && trades.iter().all(|trade| trade.series != k);
+        if idle && let Some(most) = too_few(series, config) {
+            let n = config.strategy.warm_up();
+            warnings.push(format!(
+                "{symbol}: no trade is possible: the bands need {n} bars without a long hole, the data has {most}; \
+                 give it more data, a shorter --bar or a smaller --set n"
+            ));
         }
         if series.ohlc_repaired > 0 {
             let n = series.ohlc_repaired;
@@ -253,4 +261,21 @@ fn warnings(series: &[Arc<Series>], config: &RunConfig) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// The most bars in a row, if they never were enough for bands; a hole as long as the window ends a row.
+fn too_few(series: &Series, config: &RunConfig) -> Option<usize> {
+    let lines = config.strategy.band_lines(series);
+    if lines.is_empty() || lines.iter().any(Option::is_some) {
+        return None;
+    }
+    let window_ms =
+        series.step_ms.saturating_mul(i64::try_from(config.strategy.warm_up()).unwrap_or(i64::MAX));
+    let (mut most, mut row) = (0, 0);
+    for i in 0..series.bars.len() {
+        let torn = i > 0 && series.known_ms(i) - series.known_ms(i - 1) > window_ms;
+        row = if torn { 1 } else { row + 1 };
+        most = most.max(row);
+    }
+    Some(most)
 }

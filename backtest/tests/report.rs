@@ -31,7 +31,7 @@ fn files(name: &str, result: &RunResult) -> BTreeMap<String, Vec<u8>> {
         files.insert(name, std::fs::read(path).expect("a file"));
     }
     let listed = std::fs::read_dir(&dir).expect("a folder").count();
-    assert_eq!(listed, files.len(), "nothing unfinished is left");
+    assert_eq!(listed, files.len() + 1, "these and the marker: nothing unfinished is left");
     files
 }
 
@@ -127,6 +127,18 @@ fn no_trades_is_a_result() {
     let files = files("no_trades", &result);
     assert!(text(&files, "report.html").contains("No trades"));
     assert_eq!(text(&files, "trades.csv").lines().count(), 1);
+}
+
+#[test]
+fn too_few_bars_for_the_bands_are_told() {
+    let rows = support::market("binance-usdm", "BTCUSDT", 7, START_MS, 100, 61_700.0);
+    let result = result(rows, 1_000, &[]);
+    assert!(result.trades.is_empty());
+    let told = result.warnings.iter().find(|warning| warning.contains("need 120 bars")).expect("told");
+    assert!(told.starts_with("BTCUSDT: no trade is possible") && told.contains("--set n"), "{told}");
+    let enough = support::market("binance-usdm", "BTCUSDT", 7, START_MS, 900, 61_700.0);
+    let quiet = self::result(enough, 1_000, &[("k", "10")]);
+    assert!(quiet.trades.is_empty() && quiet.warnings.is_empty(), "{:?}", quiet.warnings);
 }
 
 #[test]

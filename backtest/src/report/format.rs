@@ -92,10 +92,10 @@ pub(super) fn percent(value: f64, decimals: usize) -> String {
     format!("{} %", number(value * 100.0, decimals))
 }
 
-/// As many decimals as a price of this size needs: five significant digits and more, at least 2 and at most 8.
+/// As many decimals as a price of this size needs: five significant digits and more, at least 2 and at most 12.
 pub(super) fn price_decimals(price: f64) -> usize {
     let magnitude = price.abs().max(1e-12).log10().floor() as i32;
-    (5 - magnitude).clamp(2, 8) as usize
+    (5 - magnitude).clamp(2, 12) as usize
 }
 
 /// Base and quote unit of a symbol: `BTCUSDT` is BTC in USDT. Unknown spellings are `units` in `quote`.
@@ -157,6 +157,6 @@ mod tests {
 
     #[test]
     fn small_prices_get_more_decimals() {
-        assert_eq!([61_737.6, 100.0, 1.5, 0.012].map(price_decimals), [2, 3, 5, 7]);
+        assert_eq!([61_737.6, 100.0, 1.5, 0.012, 6.4e-6].map(price_decimals), [2, 3, 5, 7, 11]);
     }
 }

@@ -35,20 +35,36 @@ pub struct ReportOptions {
     pub notes: Vec<(String, String)>,
     /// Which colour a rise has. Default green.
     pub palette: Palette,
+    /// Write into a folder that holds something else too. Default: it is refused.
+    pub force: bool,
 }
 
 impl Default for ReportOptions {
     fn default() -> Self {
-        ReportOptions { title: "Backtest".to_owned(), notes: Vec::new(), palette: Palette::default() }
+        ReportOptions {
+            title: "Backtest".to_owned(),
+            notes: Vec::new(),
+            palette: Palette::default(),
+            force: false,
+        }
     }
 }
 
-/// Writes a report into a folder and tells its files, the page first. Files appear whole or not at all.
+/// May a report be written into this folder? Better asked before the work than after it.
 ///
 /// # Errors
-/// A file that cannot be written, named.
+/// The folder holds something else than an earlier report, and `force` does not allow that.
+pub fn check_folder(dir: &Path, force: bool) -> Result<(), Error> {
+    files::check(dir, force)
+}
+
+/// Writes a report into a folder and tells its files, the page first. Files appear whole or not at all; those
+/// of an earlier report there that this one does not have are removed.
+///
+/// # Errors
+/// As [`check_folder`]; a file that cannot be written, named.
 pub fn write(result: &RunResult, dir: &Path, options: &ReportOptions) -> Result<Vec<PathBuf>, Error> {
-    let mut folder = Folder::open(dir)?;
+    let mut folder = Folder::open(dir, options.force)?;
     let mut pictures = Vec::new();
     for drawing in drawings(result) {
         pictures.push(picture(&mut folder, &drawing, options.palette)?);
@@ -59,7 +75,7 @@ pub fn write(result: &RunResult, dir: &Path, options: &ReportOptions) -> Result<
     folder.put("summary.json", json::summary(result))?;
     folder.put("assumptions.md", assumptions::page(result))?;
     folder.put("report.html", html::page(result, pictures, options)?)?;
-    let mut files = folder.close();
+    let mut files = folder.close()?;
     files.rotate_right(1);
     Ok(files)
 }

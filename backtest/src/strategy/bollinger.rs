@@ -7,7 +7,7 @@ use crate::engine::{Intent, Moment};
 use crate::model::Side;
 use crate::strategy::Strategy;
 use crate::strategy::bands::Bands;
-use crate::strategy::params::{Param, Slot};
+use crate::strategy::params::{Param, bands, exits};
 
 /// Enters when the close is below the lower band, leaves when it is above the middle. Mirrored for shorts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,26 +34,8 @@ impl Default for Bollinger {
 
 impl Bollinger {
     pub(super) fn fields(&mut self) -> Vec<Param<'_>> {
-        vec![
-            Param::new("n", "window of the bands, bars", Slot::Count(&mut self.n, 2..=100_000)),
-            Param::new("k", "width of the bands, standard deviations", Slot::Number(&mut self.k, 0.1..=10.0)),
-            Param::new(
-                "sl",
-                "stop loss, fraction of the entry",
-                Slot::MaybeNumber(&mut self.sl, 1e-5..=0.99),
-            ),
-            Param::new(
-                "tp",
-                "take profit, fraction of the entry",
-                Slot::MaybeNumber(&mut self.tp, 1e-5..=0.99),
-            ),
-            Param::new(
-                "max_hold",
-                "longest holding time, bars",
-                Slot::MaybeCount(&mut self.max_hold, 1..=10_000_000),
-            ),
-            Param::new("short", "also sell above the upper band", Slot::Flag(&mut self.short)),
-        ]
+        let exits = exits(&mut self.sl, &mut self.tp, &mut self.max_hold, &mut self.short);
+        bands(&mut self.n, &mut self.k).into_iter().chain(exits).collect()
     }
 
     /// The rule with these parameters.

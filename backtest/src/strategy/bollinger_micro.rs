@@ -8,7 +8,7 @@ use crate::engine::{Intent, Moment};
 use crate::model::Side;
 use crate::strategy::Strategy;
 use crate::strategy::bands::Bands;
-use crate::strategy::params::{Param, Slot};
+use crate::strategy::params::{Param, Slot, bands, exits};
 
 /// Factors that the rule reads.
 pub const FACTORS: [&str; 3] = ["ofi_w", "z_ofi", "obi_5"];
@@ -64,9 +64,7 @@ impl Default for BollingerMicro {
 
 impl BollingerMicro {
     pub(super) fn fields(&mut self) -> Vec<Param<'_>> {
-        vec![
-            Param::new("n", "window of the bands, bars", Slot::Count(&mut self.n, 2..=100_000)),
-            Param::new("k", "width of the bands, standard deviations", Slot::Number(&mut self.k, 0.1..=10.0)),
+        let own = [
             Param::new(
                 "z_ofi_min",
                 "least z-score of the order-flow imbalance",
@@ -87,23 +85,9 @@ impl BollingerMicro {
                 "oldest book that is traded on, ms",
                 Slot::Count(&mut self.max_stale_ms, 0..=86_400_000),
             ),
-            Param::new(
-                "sl",
-                "stop loss, fraction of the entry",
-                Slot::MaybeNumber(&mut self.sl, 1e-5..=0.99),
-            ),
-            Param::new(
-                "tp",
-                "take profit, fraction of the entry",
-                Slot::MaybeNumber(&mut self.tp, 1e-5..=0.99),
-            ),
-            Param::new(
-                "max_hold",
-                "longest holding time, bars",
-                Slot::MaybeCount(&mut self.max_hold, 1..=10_000_000),
-            ),
-            Param::new("short", "also sell above the upper band", Slot::Flag(&mut self.short)),
-        ]
+        ];
+        let exits = exits(&mut self.sl, &mut self.tp, &mut self.max_hold, &mut self.short);
+        bands(&mut self.n, &mut self.k).into_iter().chain(own).chain(exits).collect()
     }
 
     /// The least value of each factor that is asked for.

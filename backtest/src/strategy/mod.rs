@@ -143,6 +143,15 @@ impl StrategyConfig {
         }
     }
 
+    /// Bars in a row that it needs before it can trade.
+    pub fn warm_up(&self) -> usize {
+        match self {
+            StrategyConfig::BollingerMicro(params) => params.n,
+            StrategyConfig::Bollinger(params) => params.n,
+            StrategyConfig::Hold => 1,
+        }
+    }
+
     /// The bands over all bars of a series, for a chart; empty if the strategy has none.
     pub fn band_lines(&self, series: &Series) -> Vec<Option<Band>> {
         match self {

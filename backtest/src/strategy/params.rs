@@ -30,6 +30,29 @@ pub struct Param<'a> {
     pub slot: Slot<'a>,
 }
 
+/// Those of the bands.
+pub(super) fn bands<'a>(n: &'a mut usize, k: &'a mut f64) -> [Param<'a>; 2] {
+    [
+        Param::new("n", "window of the bands, bars", Slot::Count(n, 2..=100_000)),
+        Param::new("k", "width of the bands, standard deviations", Slot::Number(k, 0.1..=10.0)),
+    ]
+}
+
+/// Those of how a position ends, and which ones there are.
+pub(super) fn exits<'a>(
+    sl: &'a mut Option<f64>,
+    tp: &'a mut Option<f64>,
+    max_hold: &'a mut Option<usize>,
+    short: &'a mut bool,
+) -> [Param<'a>; 4] {
+    [
+        Param::new("sl", "stop loss, fraction of the entry", Slot::MaybeNumber(sl, 1e-5..=0.99)),
+        Param::new("tp", "take profit, fraction of the entry", Slot::MaybeNumber(tp, 1e-5..=0.99)),
+        Param::new("max_hold", "longest holding time, bars", Slot::MaybeCount(max_hold, 1..=10_000_000)),
+        Param::new("short", "also sell above the upper band", Slot::Flag(short)),
+    ]
+}
+
 impl<'a> Param<'a> {
     /// A parameter.
     pub fn new(name: &'static str, doc: &'static str, slot: Slot<'a>) -> Param<'a> {

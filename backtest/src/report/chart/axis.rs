@@ -28,9 +28,29 @@ pub(super) fn mark_decimals(marks: &[f64]) -> usize {
     let Some(step) = steps.reduce(f64::min).or(marks.first().copied()) else { return 0 };
     let is_whole = |d: &usize| {
         let scaled = step * 10f64.powi(*d as i32);
-        (scaled - scaled.round()).abs() < 1e-6 * scaled.max(1.0)
+        (scaled - scaled.round()).abs() < 1e-6 * scaled
     };
-    (0..=8).find(is_whole).unwrap_or(8)
+    if step == 0.0 { 0 } else { (0..=DECIMALS_MAX).find(is_whole).unwrap_or(DECIMALS_MAX) }
+}
+
+/// Beyond so many decimals a text says nothing that a float still knows.
+const DECIMALS_MAX: usize = 15;
+/// More decimals do not fit beside an axis.
+const DECIMALS_SHOWN: usize = 7;
+
+/// The texts of marks: with as many decimals as tell them apart, or with a power of ten in common.
+pub(super) fn mark_texts(marks: &[f64]) -> Vec<String> {
+    let decimals = mark_decimals(marks);
+    if decimals <= DECIMALS_SHOWN {
+        return marks.iter().map(|mark| format::number(*mark, decimals)).collect();
+    }
+    let greatest = marks.iter().fold(0.0f64, |greatest, mark| greatest.max(mark.abs()));
+    let power = greatest.log10().floor() as i32;
+    let decimals = (decimals as i32 + power).max(0) as usize;
+    let text = |mark: &f64| {
+        format!("{}e{}", format::number(mark * 10f64.powi(-power), decimals), format::number(power.into(), 0))
+    };
+    marks.iter().map(text).collect()
 }
 
 /// A mark of the time axis.
@@ -106,7 +126,24 @@ mod tests {
         assert_eq!(value_marks(61_730.3, 61_748.9, 4), [61_735.0, 61_740.0, 61_745.0]);
         assert_eq!(mark_decimals(&value_marks(0.0, 0.3, 4)), 1);
         assert_eq!(mark_decimals(&[2.5, 5.0]), 1);
+        assert_eq!((mark_decimals(&[0.0]), mark_decimals(&[2e-7, 4e-7])), (0, 7));
         assert!(value_marks(1.0, 1.0, 5).is_empty() && value_marks(f64::NAN, 1.0, 5).is_empty());
+    }
+
+    /// Prices of coins that cost a millionth: every mark of an axis says another number.
+    #[test]
+    fn marks_of_small_prices_can_be_told_apart() {
+        assert_eq!(mark_texts(&[6.42e-6, 6.44e-6, 6.46e-6]), ["6.42e−6", "6.44e−6", "6.46e−6"]);
+        assert_eq!(mark_texts(&[6e-6, 6.5e-6]), ["0.0000060", "0.0000065"]);
+        for power in -12..9 {
+            let lo = 6.4 * 10f64.powi(power);
+            for span in [0.001, 0.02, 0.5] {
+                let texts = mark_texts(&value_marks(lo, lo * (1.0 + span), 8));
+                let distinct: std::collections::BTreeSet<&String> = texts.iter().collect();
+                assert!(texts.len() >= 2 && distinct.len() == texts.len(), "{texts:?}");
+                assert!(texts.iter().all(|text| text.chars().count() <= 13), "{texts:?}");
+            }
+        }
     }
 
     #[test]

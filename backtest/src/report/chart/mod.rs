@@ -130,7 +130,7 @@ mod tests {
         let symbols = ["BTCUSDT", "1000SATSFDUSD_QUARTERLY_20241227"];
         for step_ms in [1_000, 60_000, 3_600_000, 86_400_000] {
             for n in [1, 2, 7, 61, 400, 5_000] {
-                for (i, price) in [0.000_012_3, 1.5, 61_737.6, 123_456_789.0].into_iter().enumerate() {
+                for (i, price) in [0.000_006_4, 1.5, 61_737.6, 123_456_789.0].into_iter().enumerate() {
                     // Midnight lies on the left edge, inside, or on the right edge.
                     let before = [0, 17_000, step_ms, step_ms - 7][i] * n as i64;
                     let start_ms = 1_723_075_200_000 - before;

@@ -1,11 +1,10 @@
 //! A plot area with its two axes: from times and values to pixels.
 
 use crate::dataset::{Spell, SpellKind};
-use crate::report::chart::axis::{mark_decimals, time_marks, value_marks};
+use crate::report::chart::axis::{mark_texts, time_marks, value_marks};
 use crate::report::chart::decimate::{POINTS_MAX, decimate};
 use crate::report::chart::scene::{Anchor, Color, Label, Point, Rect, Scene};
 use crate::report::chart::theme::{Theme, size};
-use crate::report::format;
 
 /// A plot area.
 #[derive(Clone, Copy, Debug)]
@@ -80,11 +79,10 @@ impl Panel {
         let marks = self.marks();
         let scale = if numbers == Numbers::Percent { 100.0 } else { 1.0 };
         let shown: Vec<f64> = marks.iter().map(|mark| mark * scale).collect();
-        let decimals = mark_decimals(&shown);
-        for (mark, shown) in marks.iter().zip(shown) {
+        for (mark, text) in marks.iter().zip(mark_texts(&shown)) {
             let text = match numbers {
-                Numbers::Plain => format::number(shown, decimals),
-                Numbers::Percent => format!("{} %", format::number(shown, decimals)),
+                Numbers::Plain => text,
+                Numbers::Percent => format!("{text} %"),
             };
             let at = (self.rect.left - 10.0, self.y(*mark));
             scene.text(Label { text, at, anchor: Anchor::Right, size: size::LABEL, bold: false, color });
@@ -199,7 +197,8 @@ pub(super) fn scale(values: impl IntoIterator<Item = f64>, marks: bool) -> (f64,
     if room > 0.0 {
         (lo - room, hi + room)
     } else {
-        (lo - lo.abs().max(1.0) * 1e-4, hi + hi.abs().max(1.0) * 1e-4)
+        let size = if lo == 0.0 { 1.0 } else { lo.abs() };
+        (lo - size * 1e-4, hi + size * 1e-4)
     }
 }
 
@@ -216,7 +215,7 @@ mod tests {
 
     #[test]
     fn scales_are_never_empty() {
-        for values in [vec![], vec![f64::NAN], vec![5.0], vec![0.0, 0.0], vec![1.0, 2.0]] {
+        for values in [vec![], vec![f64::NAN], vec![5.0], vec![6.4e-6], vec![0.0, 0.0], vec![1.0, 2.0]] {
             let (lo, hi) = scale(values.clone(), true);
             assert!(lo < hi && lo.is_finite() && hi.is_finite(), "{values:?}");
             let (lo, hi) = scale_around_zero(values.clone());

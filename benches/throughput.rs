@@ -86,7 +86,7 @@ fn load(files: Vec<PathBuf>) -> Result<Vec<FeedEvent>, Error> {
 /// Events by the instrument they follow: a new instrument record begins a new book.
 fn split(events: &[FeedEvent]) -> Vec<(Instrument, Vec<&MarketEvent>)> {
     let mut symbols: Vec<(Instrument, Vec<&MarketEvent>)> = Vec::new();
-    for FeedEvent { venue, symbol, event } in events {
+    for FeedEvent { venue, symbol, event, .. } in events {
         match &event.body {
             Body::Instrument(instrument) => symbols.push((instrument.clone(), Vec::new())),
             Body::Snapshot(_) | Body::Delta(_) | Body::Trade(_) => {

@@ -8,13 +8,16 @@ use lobstream_streams::time::Mono;
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
+    /// Wall time at that moment, ns since 1970 UTC.
+    wall_at_origin: i64,
 }
 
 impl Clock {
     /// Starts counting.
-    #[expect(clippy::disallowed_methods, reason = "this file is where process time enters")]
+    #[expect(clippy::disallowed_methods, reason = "this file is where time enters")]
     pub fn start() -> Clock {
-        Clock { origin: Instant::now() }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Clock { origin: Instant::now(), wall_at_origin: i64::try_from(since.as_nanos()).unwrap_or(i64::MAX) }
     }
 
     /// Process time: decides when something is done, never what a result is.
@@ -22,11 +25,11 @@ impl Clock {
         Mono(self.origin.elapsed())
     }
 
-    /// Wall time: ns since 1970 UTC. It may step back when the machine's clock is set.
-    #[expect(clippy::disallowed_methods, reason = "this file is where wall time enters")]
+    /// Wall time, ns since 1970 UTC: that of the start, and what has gone by since. It never steps: whoever
+    /// counts on its differences is not misled when the machine's clock is set.
     pub fn wall_ns(&self) -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        let gone = i64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        self.wall_at_origin.saturating_add(gone)
     }
 }
 
@@ -46,5 +49,12 @@ mod tests {
         let first = clock.mono();
         assert!(clock.mono() >= first);
         assert!(clock.wall_ns() > 1_600_000_000_000_000_000);
+    }
+
+    #[test]
+    fn wall_time_is_that_of_the_start_and_what_has_gone_by() {
+        let clock = Clock { wall_at_origin: 5, ..Clock::start() };
+        let now = clock.wall_ns();
+        assert!((5..1_000_000_000).contains(&now), "{now}: the machine's clock may have been set meanwhile");
     }
 }

@@ -161,7 +161,7 @@ impl Reader {
         };
         let Instrument { venue, symbol, .. } = &known.instrument;
         let event = MarketEvent { ts_event, ts_recv: source.ts_recv, body };
-        Ok(Read::Event(FeedEvent { venue: *venue, symbol: symbol.clone(), event }))
+        Ok(Read::Event(FeedEvent { venue: *venue, symbol: symbol.clone(), event, source: 0 }))
     }
 
     fn known(&self, symbol: &str) -> Result<&Known, MessageError> {

@@ -150,6 +150,7 @@ mod tests {
                 ts_recv: ts.map(|t| -t),
                 body: Body::Control(Control::Connected),
             },
+            source: 0,
         };
         List(times.iter().enumerate().map(event).collect())
     }

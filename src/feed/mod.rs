@@ -39,6 +39,8 @@ pub struct FeedEvent {
     pub symbol: Symbol,
     /// What, and when.
     pub event: MarketEvent,
+    /// Number of the recorder, 0 if there is one: receive times of different ones are of different clocks.
+    pub source: u32,
 }
 
 /// A source of events in arrival order. The first event of every symbol is its instrument. Sequence is

@@ -73,11 +73,12 @@ impl RecordedFeed {
         let known = decide(&evidence, options.steps);
         let single_trades = heads.iter().flat_map(|h| h.single_trades.iter().cloned()).collect();
         let read = Arc::new(AtomicU64::new(0));
-        let open = |head: &Head| {
-            let feed = FileFeed::open(head, &known, &single_trades, &read)?;
+        let open = |(n, head): (usize, &Head)| {
+            let source = u32::try_from(n).unwrap_or(u32::MAX);
+            let feed = FileFeed::open(head, source, &known, &single_trades, &read)?;
             Ok::<_, InputError>((head.file_name(), feed))
         };
-        let inputs = heads.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let inputs = heads.iter().enumerate().map(open).collect::<Result<Vec<_>, _>>()?;
         Ok(RecordedFeed {
             merge: Merge::new(inputs, options.merge),
             known,
@@ -102,7 +103,7 @@ impl RecordedFeed {
 
     /// The instrument stands before the first event of its symbol, with the times of that event.
     fn introduce(&mut self, event: &FeedEvent) -> Option<FeedEvent> {
-        let FeedEvent { venue, symbol, event } = event;
+        let FeedEvent { venue, symbol, event, source } = event;
         let key = (*venue, symbol.clone());
         if self.introduced.contains(&key) {
             return None;
@@ -110,7 +111,7 @@ impl RecordedFeed {
         let body = Body::Instrument(self.known.get(&key)?.instrument.clone());
         self.introduced.insert(key);
         let event = MarketEvent { ts_event: event.ts_event, ts_recv: event.ts_recv, body };
-        Some(FeedEvent { venue: *venue, symbol: symbol.clone(), event })
+        Some(FeedEvent { venue: *venue, symbol: symbol.clone(), event, source: *source })
     }
 }
 

@@ -35,7 +35,7 @@ impl Feed for SyntheticFeed {
         self.newest_ns = self.newest_ns.max(event.ts_event.unwrap_or(self.newest_ns));
         self.report.lines += 1;
         self.report.count(&event.body);
-        Ok(Some(FeedEvent { venue: SyntheticFeed::VENUE, symbol, event }))
+        Ok(Some(FeedEvent { venue: SyntheticFeed::VENUE, symbol, event, source: 0 }))
     }
 
     fn report(&self) -> FeedReport {

@@ -266,7 +266,7 @@ impl Reader {
             None => Body::Delta(BookDelta { first_id: None, last_id: None, prev_id: None, bids, asks }),
         };
         let event = MarketEvent { ts_event: open.ts_event, ts_recv: Some(open.ts_recv), body };
-        out.push_back(FeedEvent { venue: Venue::Unsequenced, symbol: open.symbol, event });
+        out.push_back(FeedEvent { venue: Venue::Unsequenced, symbol: open.symbol, event, source: 0 });
     }
 
     /// A row that is a message of its own.
@@ -293,7 +293,7 @@ impl Reader {
             Err(bad) => Body::Refused(refusal(bad, book, &self.file, line)?),
         };
         let event = MarketEvent { ts_event, ts_recv: Some(ts_recv), body };
-        out.push_back(FeedEvent { venue: Venue::Unsequenced, symbol, event });
+        out.push_back(FeedEvent { venue: Venue::Unsequenced, symbol, event, source: 0 });
         Ok(LineRead::Done)
     }
 }

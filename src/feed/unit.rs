@@ -149,7 +149,7 @@ mod tests {
     fn the_vectors_of_unit_detect() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/spec/vectors/book_sync.json");
         let Ok(text) = std::fs::read_to_string(path) else {
-            eprintln!("SKIPPED the_vectors_of_unit_detect: {path} is absent");
+            crate::said(&format!("SKIPPED the_vectors_of_unit_detect: {path} is absent"));
             return;
         };
         let all: serde_json::Value = serde_json::from_str(&text).expect("json");

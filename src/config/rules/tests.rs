@@ -21,7 +21,7 @@ fn vectors(test: &str) -> Option<Vec<Value>> {
 }
 
 fn skipped(test: &str, path: &Path) {
-    eprintln!("SKIPPED {test}: no {}", path.display());
+    crate::said(&format!("SKIPPED {test}: no {}", path.display()));
 }
 
 /// Faults as (code, line, column, field).

@@ -269,7 +269,8 @@ impl Session {
     async fn note(&mut self, symbol: &Symbol, ts_recv: i64, body: Body) {
         let Some(book) = self.books.get(symbol) else { return };
         let event = MarketEvent { ts_event: None, ts_recv: Some(ts_recv), body };
-        let event = FeedEvent { venue: book.instrument.venue, symbol: symbol.clone(), event };
+        let venue = book.instrument.venue;
+        let event = FeedEvent { venue, symbol: symbol.clone(), event, source: 0 };
         self.hand_over(event).await;
     }
 

@@ -41,6 +41,8 @@ pub(crate) trait LineReader: Send {
 /// The events of one file.
 pub(crate) struct FileFeed {
     name: String,
+    /// Its number among the files: each has a recorder of its own.
+    source: u32,
     lines: Lines,
     reader: Box<dyn LineReader>,
     queue: VecDeque<FeedEvent>,
@@ -58,6 +60,7 @@ impl std::fmt::Debug for FileFeed {
 impl FileFeed {
     pub(crate) fn open(
         head: &Head,
+        source: u32,
         known: &BTreeMap<(Venue, Symbol), Known>,
         single_trades: &BTreeSet<Symbol>,
         read: &Arc<AtomicU64>,
@@ -76,6 +79,7 @@ impl FileFeed {
         };
         Ok(FileFeed {
             name: head.file_name(),
+            source,
             lines: Lines::open(&head.path, read)?,
             reader,
             queue: VecDeque::new(),
@@ -159,7 +163,7 @@ impl Feed for FileFeed {
         loop {
             if let Some(event) = self.queue.pop_front() {
                 self.report.count(&event.event.body);
-                return Ok(Some(event));
+                return Ok(Some(FeedEvent { source: self.source, ..event }));
             }
             if self.ended {
                 return Ok(None);

@@ -120,7 +120,7 @@ fn recorded_heads_are_read() {
     let dir =
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/crypto/other/tardis_bybit_small"));
     if !dir.exists() {
-        eprintln!("SKIPPED recorded_heads_are_read: {} is absent", dir.display());
+        crate::said(&format!("SKIPPED recorded_heads_are_read: {} is absent", dir.display()));
         return;
     }
     let check = |file: &str, kinds: &[(&'static str, u64)], tick: &str| {

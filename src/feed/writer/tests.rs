@@ -41,11 +41,14 @@ impl Log for Kept {
     fn topics(&self) -> Result<Vec<TopicName>, LogError> {
         unreachable!("a writer does not ask")
     }
-    fn range(&self, _: &Tp) -> Result<Range, LogError> {
-        unreachable!("a writer does not ask")
+    fn range(&self, tp: &Tp) -> Result<Range, LogError> {
+        let n = self.records.lock().expect("lock").iter().filter(|s| s.tp == *tp).count() as u64;
+        Ok(Range { first: Offset(0), stable: Offset(n), end: Offset(n) })
     }
-    fn offset_at(&self, _: &Tp, _: Ts) -> Result<Option<lobstream_streams::record::Offset>, LogError> {
-        unreachable!("a writer does not ask")
+    fn offset_at(&self, tp: &Tp, ts: Ts) -> Result<Option<Offset>, LogError> {
+        let records = self.records.lock().expect("lock");
+        let at = records.iter().filter(|s| s.tp == *tp).position(|s| s.ts >= ts.0);
+        Ok(at.map(|at| Offset(at as u64)))
     }
     fn consumer(&self, _: &ConsumerOptions) -> Result<Box<dyn Consumer>, LogError> {
         unreachable!("a writer does not read")
@@ -104,6 +107,7 @@ fn event(symbol: &str, event_ms: Option<i64>, recv_ms: Option<i64>) -> FeedEvent
             ts_recv: recv_ms.map(|t| t * MS),
             body: Body::Control(Control::Connected),
         },
+        source: 0,
     }
 }
 
@@ -160,6 +164,31 @@ fn the_beacon_of_a_crossed_grid_point_stands_before_the_event_that_crossed_it() 
     assert_eq!(sent[1].ts, at_999_250 * MS);
 }
 
+/// Two recorders of one venue, whose clocks are 5 s apart, and a third one of another venue.
+#[test]
+fn a_beacon_is_reckoned_with_the_clock_of_one_recorder() {
+    let of = |source, event_ms: i64, ahead_ms: i64| FeedEvent {
+        source,
+        ..event("X", Some(event_ms), Some(event_ms + ahead_ms))
+    };
+    let mut events = Vec::new();
+    for i in 0..40 {
+        events.extend([of(0, 10_000 + 100 * i, -2_000), of(1, 10_050 + 100 * i, 3_000)]);
+        let other = FeedEvent { venue: Venue::BinanceUsdm, ..of(2, 10_060 + 100 * i, 60_000) };
+        events.push(other);
+    }
+    let sent = write(None, 1, &events);
+    for topic in ["market.binance-spot", "market.binance-usdm"] {
+        let of_topic: Vec<Sent> = sent.iter().filter(|s| s.tp.topic.as_str() == topic).cloned().collect();
+        let told = beacons(&of_topic);
+        assert!(told.len() > 10, "{topic}: time goes on");
+        for (place, bound, _) in told {
+            let late = of_topic[place + 1..].iter().find(|s| s.ts < bound * MS);
+            assert_eq!(late, None, "{topic}: {bound} was promised");
+        }
+    }
+}
+
 #[test]
 fn every_partition_gets_every_beacon_and_a_bye() {
     let sent = write(None, 4, &[event("X", Some(1_000), Some(1_000)), event("X", Some(1_300), Some(1_300))]);
@@ -182,9 +211,60 @@ fn the_bye_is_of_the_whole_input_and_never_below_a_beacon() {
     let sent = write(None, 1, &[event("X", Some(1_000), Some(1_000)), other, event("X", None, Some(60_000))]);
     let byes: Vec<_> = beacons(&sent).into_iter().filter(|b| b.2).collect();
     // The clock of the capture ran on for 59 s after the last event time: the promise stands.
-    assert_eq!(byes.iter().map(|b| b.1).collect::<Vec<_>>(), [5_000 + 59_000 - 500; 2]);
+    assert_eq!(byes.iter().map(|b| b.1).collect::<Vec<_>>(), [1_000 + 59_000 - 500; 2]);
     let topics: Vec<&str> = sent.iter().rev().take(2).map(|s| s.tp.topic.as_str()).collect();
     assert_eq!(topics, ["market.binance-usdm", "market.binance-spot"]);
+}
+
+/// Two sessions into one log: the second one says so first, wherever records are.
+#[test]
+fn a_later_session_begins_with_a_mark_that_nobody_listened() {
+    let log = Kept::default();
+    let session = |events: &[FeedEvent]| {
+        let before = log.records.lock().expect("lock").len();
+        let options = WriterOptions { partitions: Some(3), ..WriterOptions::default() };
+        let mut writer = TopicWriter::open(&log, options).expect("open");
+        events.iter().for_each(|event| writer.write(event).expect("write"));
+        // Killed: no bye.
+        let written = writer.leave().expect("leave");
+        assert!(written.overlapping.is_empty(), "time goes on");
+        log.records.lock().expect("lock")[before..].to_vec()
+    };
+    let first = session(&[event("X", Some(1_000), Some(1_000)), event("Y", Some(1_100), Some(1_100))]);
+    assert!(first.iter().all(|sent| sent.key != b"*"), "nobody was there before");
+    let mut filled = [b"X", b"Y"].map(|symbol| topic::partition(symbol, 3)).to_vec();
+    filled.sort_unstable();
+    filled.dedup();
+    let second = session(&[event("X", Some(9_000), Some(9_000))]);
+    let (marks, events) = second.split_at(second.len() - 1);
+    assert_eq!(events[0].key, b"X");
+    let away = MarketEvent { ts_event: None, ts_recv: None, body: Body::Control(Control::Away) };
+    for mark in marks {
+        assert_eq!((&mark.key[..], mark.ts), (&b"*"[..], 0), "time does not rise");
+        assert_eq!(decode_event(&mark.value), Ok(away.clone()));
+    }
+    let marked: Vec<u32> = marks.iter().map(|mark| mark.tp.partition).collect();
+    assert_eq!(marked, filled);
+}
+
+#[test]
+fn a_session_that_writes_the_past_is_told() {
+    let log = Kept::default();
+    let session = |event_ms: i64| {
+        let options = WriterOptions { partitions: Some(1), ..WriterOptions::default() };
+        let mut writer = TopicWriter::open(&log, options).expect("open");
+        for i in 0..8 {
+            writer.write(&event("X", Some(event_ms + 100 * i), Some(event_ms + 100 * i))).expect("write");
+        }
+        writer.finish().expect("finish").overlapping
+    };
+    assert!(session(10_000).is_empty());
+    assert!(
+        session(10_800).is_empty(),
+        "it goes on where the first one ended, whose bye is half a second later"
+    );
+    assert_eq!(session(10_000), ["market.binance-spot"], "the same once more");
+    assert!(session(20_000).is_empty());
 }
 
 proptest! {

@@ -71,7 +71,7 @@ pub struct FileFacts {
     /// Symbol of bare snapshots and of files that name none.
     #[arg(long)]
     pub symbol: Option<String>,
-    /// Least step of prices; default: inferred from the first 10 000 prices.
+    /// Least step of prices; default: inferred from all prices.
     #[arg(long, value_name = "STEP")]
     pub tick: Option<String>,
     /// Least step of quantities; default: inferred likewise.
@@ -149,6 +149,10 @@ pub struct Run {
     /// Put before every topic name, to keep environments apart on one broker.
     #[arg(long, env = "LOBSTREAM_TOPIC_PREFIX", default_value = "", value_name = "TEXT")]
     pub topic_prefix: String,
+    /// Put before the names of the application and of the topics it writes; default: as --topic-prefix. With one
+    /// of its own a second application can read what another one reads.
+    #[arg(long, value_name = "TEXT")]
+    pub output_prefix: Option<String>,
     /// Venues to process; default: every market.* topic of the log.
     #[arg(long, value_delimiter = ',')]
     pub venues: Vec<String>,
@@ -178,6 +182,9 @@ pub struct Backtest {
     /// Where the report goes.
     #[arg(long, default_value = "backtest-out", value_name = "DIR")]
     pub out: PathBuf,
+    /// Write into --out although it holds something else than an earlier report.
+    #[arg(long)]
+    pub force: bool,
     /// bollinger_micro, bollinger or hold
     #[arg(long, default_value = "bollinger_micro")]
     pub strategy: String,

@@ -259,11 +259,16 @@ fn not_understood(name: &str, error: &DriverError) -> Error {
 }
 
 fn no_answer(name: &str, error: &DriverError) -> Error {
-    let hint = match *error.kind {
-        ErrorKind::Authentication { .. } => "the login is refused: check user, password and authSource",
-        _ => "check the address and that the server runs",
+    let reason = match &*error.kind {
+        ErrorKind::ServerSelection { .. } => {
+            "no server answers there: check the address and that the server runs".to_owned()
+        }
+        kind @ ErrorKind::Authentication { .. } => {
+            format!("{kind}; the login is refused: check user, password and authSource")
+        }
+        kind => format!("{kind}; check the address and that the server runs"),
     };
-    failed(name, "reach", &format!("{}; {hint}", error.kind))
+    failed(name, "reach", &reason)
 }
 
 fn failed(name: &str, what: &'static str, reason: &impl ToString) -> Error {

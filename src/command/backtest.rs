@@ -30,16 +30,17 @@ pub(super) struct BacktestOptions {
 }
 
 pub(super) fn execute(args: &cli::Backtest) -> Result<(), Error> {
-    let step = flags::duration("--bar", &args.bar)?;
+    let step_ms = flags::bar_ms("--bar", &args.bar)?;
     let symbols = flags::symbols("--symbols", &args.symbols)?;
     let options = BacktestOptions {
         from: args.from.clone(),
         symbols: symbols.iter().map(|s| s.as_str().to_owned()).collect(),
-        step_ms: i64::try_from(step.as_millis()).unwrap_or(i64::MAX),
+        step_ms,
         config: config(&args.strategy, &flags::pairs("--set", &args.set)?)?,
     };
+    report::check_folder(&args.out, args.force)?;
     let line = spinner("backtest");
-    let done = backtest(&options).and_then(|result| Ok((write(&result, &args.out)?, result)));
+    let done = backtest(&options).and_then(|result| Ok((write(&result, &args.out, args.force)?, result)));
     line.finish_and_clear();
     let (files, result) = done?;
     say(summary(&result));
@@ -112,8 +113,8 @@ pub(super) fn backtest(options: &BacktestOptions) -> Result<RunResult, Error> {
 }
 
 /// Writes charts, page and lists.
-pub(super) fn write(result: &RunResult, out: &Path) -> Result<Vec<PathBuf>, Error> {
-    Ok(report::write(result, out, &ReportOptions::default())?)
+pub(super) fn write(result: &RunResult, out: &Path, force: bool) -> Result<Vec<PathBuf>, Error> {
+    Ok(report::write(result, out, &ReportOptions { force, ..ReportOptions::default() })?)
 }
 
 /// The measures as a table.

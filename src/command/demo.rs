@@ -26,6 +26,7 @@ use crate::feed::Feed;
 use crate::feed::recorded::{RecordedFeed, RecordedOptions};
 use crate::feed::synthetic::{SyntheticFeed, SyntheticOptions};
 use crate::feed::writer::WriterOptions;
+use crate::pipeline::SymbolsSeen;
 use crate::pipeline::factors::PipelineOptions;
 
 /// Marks a folder as one that a demo may replace.
@@ -38,11 +39,18 @@ const RULES: &str = include_str!("../../examples/rules.toml");
 
 pub(super) fn execute(args: &cli::Demo) -> Result<(), Error> {
     let out = &args.out;
+    // Files that are refused leave an earlier demo as it is.
+    let recorded = match args.input.is_empty() {
+        true => None,
+        false => {
+            Some(RecordedFeed::open(&RecordedOptions { inputs: args.input.clone(), ..Default::default() })?)
+        }
+    };
     fresh_folder(out)?;
     let stop = interrupted()?;
     let uri = format!("embedded:{}", out.join(LOG).display());
     let log = log::open(&uri)?;
-    let (venues, poured) = fill(args, &log, &stop)?;
+    let (venues, poured) = fill(args, recorded, &log, &stop)?;
     tell_oddities(&poured.report);
     let ran = process(args, &log, venues, &stop)?;
     drop(log);
@@ -59,7 +67,7 @@ pub(super) fn execute(args: &cli::Demo) -> Result<(), Error> {
     };
     let result = backtest(&options);
     line.set_message("charts");
-    let done = result.and_then(|result| Ok((write(&result, out)?, result)));
+    let done = result.and_then(|result| Ok((write(&result, out, true)?, result)));
     line.finish_and_clear();
     let (files, result) = done?;
     say(road(&poured, &ran, result.trades.len()));
@@ -99,8 +107,13 @@ fn fresh_folder(out: &Path) -> Result<(), Error> {
 }
 
 /// Generated or recorded events into the log.
-fn fill(args: &cli::Demo, log: &Arc<dyn Log>, stop: &AtomicBool) -> Result<(Vec<Venue>, Poured), Error> {
-    if args.input.is_empty() {
+fn fill(
+    args: &cli::Demo,
+    recorded: Option<RecordedFeed>,
+    log: &Arc<dyn Log>,
+    stop: &AtomicBool,
+) -> Result<(Vec<Venue>, Poured), Error> {
+    let Some(mut feed) = recorded else {
         let seconds = u64::from(args.minutes) * 60;
         let mut feed =
             SyntheticFeed::new(args.seed, SyntheticOptions { seconds, ..SyntheticOptions::default() });
@@ -108,8 +121,7 @@ fn fill(args: &cli::Demo, log: &Arc<dyn Log>, stop: &AtomicBool) -> Result<(Vec<
         let poured = pour_all(&mut feed, log, stop, |seconds| bar.set_position(seconds));
         bar.finish_and_clear();
         return Ok((vec![SyntheticFeed::VENUE], poured?));
-    }
-    let mut feed = RecordedFeed::open(&RecordedOptions { inputs: args.input.clone(), ..Default::default() })?;
+    };
     let bar = bar("replay", feed.bytes(), Unit::Bytes);
     let poured = pour_all(&mut feed, log, stop, |bytes| bar.set_position(bytes));
     bar.finish_and_clear();
@@ -143,8 +155,10 @@ fn process(
         pipeline: PipelineOptions {
             app: "demo".to_owned(),
             topic_prefix: String::new(),
+            output_prefix: String::new(),
             venues,
             rules: Arc::new(rules),
+            seen: SymbolsSeen::default(),
             disorder: WriterOptions::default().disorder,
         },
         results: vec![results_uri(&args.out)],

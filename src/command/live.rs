@@ -23,11 +23,8 @@ pub(super) fn execute(args: &cli::Live) -> Result<(), Error> {
         rest_base: args.rest_base.clone(),
         ..LiveOptions::new(venue, symbols, jitter)?
     };
-    let writing = WriterOptions {
-        partitions: args.partitions,
-        topic_prefix: args.topic_prefix.clone(),
-        ..WriterOptions::default()
-    };
+    flags::prefix("--topic-prefix", &args.topic_prefix)?;
+    let writing = WriterOptions::into_topics(&args.topic_prefix, args.partitions);
     let stop = interrupted()?;
     let log = log::open(&args.log)?;
     let writer = TopicWriter::open(&*log, writing)?;

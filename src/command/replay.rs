@@ -33,20 +33,18 @@ pub(super) struct Pace {
 }
 
 pub(super) fn execute(args: &cli::Replay) -> Result<(), Error> {
+    flags::prefix("--topic-prefix", &args.topic_prefix)?;
     let pace = Pace {
         speed: flags::speed(&args.speed)?,
         gap_max: args.max_gap.as_deref().map(|t| flags::duration("--max-gap", t)).transpose()?,
     };
     let mut options = recorded(&args.facts, &args.files)?;
     options.merge = flags::merge(&args.merge)?;
-    let writing = WriterOptions {
-        partitions: args.partitions,
-        topic_prefix: args.topic_prefix.clone(),
-        ..WriterOptions::default()
-    };
+    let writing = WriterOptions::into_topics(&args.topic_prefix, args.partitions);
     let stop = interrupted()?;
-    let log = log::open(&args.log)?;
+    // A recording that is refused leaves no log behind.
     let mut feed = RecordedFeed::open(&options)?;
+    let log = log::open(&args.log)?;
     let bar = bar("replay", feed.bytes(), Unit::Bytes);
     let done = pour(&mut feed, &log, writing, &pace, &stop, |far| show(&bar, &far));
     bar.finish_and_clear();
@@ -187,6 +185,12 @@ fn tell(feed: &RecordedFeed, done: &Poured) {
         say(format!("behind schedule: p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}"));
     }
     tell_oddities(&done.report);
+    for topic in &done.written.overlapping {
+        note(format!(
+            "{topic} held records of these times before: what was added is late there and changes no row that is \
+             written. To have it anew, use another log or --topic-prefix"
+        ));
+    }
     if done.interrupted {
         note("interrupted: the log holds the input up to here");
     }

@@ -23,8 +23,9 @@ use crate::codec::topic_name;
 use crate::config::{flags, rules};
 use crate::error::Error;
 use crate::feed::writer::{PARTITIONS, WriterOptions};
-use crate::pipeline::Message;
 use crate::pipeline::factors::{PipelineOptions, topology};
+use crate::pipeline::sole_writer::check_sole_writer;
+use crate::pipeline::{LATE, Message, SymbolsSeen};
 use crate::sink::results::Results;
 use crate::sink::runner::{SinkRunner, SinkThread};
 
@@ -48,6 +49,8 @@ pub(super) struct RunReport {
     pub(super) outputs: u64,
     pub(super) poisoned: u64,
     pub(super) commits: u64,
+    /// Records that came after their second was closed.
+    pub(super) late: u64,
     /// Rows stored, by address.
     pub(super) stored: Vec<(String, u64)>,
 }
@@ -57,6 +60,10 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
         let what = format!("there is no log at {}: fill one with lobstream replay or live first", args.log);
         return Err(Error::Missing { what });
     }
+    flags::prefix("--topic-prefix", &args.topic_prefix)?;
+    let output_prefix = args.output_prefix.as_ref().unwrap_or(&args.topic_prefix);
+    flags::prefix("--output-prefix", output_prefix)?;
+    Results::all_different(&args.results)?;
     let log = log::open(&args.log)?;
     let venues = match args.venues.is_empty() {
         true => venues_of(&*log, &args.topic_prefix, &args.log)?,
@@ -66,8 +73,10 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
         pipeline: PipelineOptions {
             app: args.app.clone(),
             topic_prefix: args.topic_prefix.clone(),
+            output_prefix: output_prefix.clone(),
             venues,
             rules: Arc::new(rules::load(args.rules.as_deref())?),
+            seen: SymbolsSeen::default(),
             disorder: WriterOptions::default().disorder,
         },
         results: args.results.clone(),
@@ -81,6 +90,7 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
         }
         return Ok(());
     }
+    let suspicious = tell_rules(args, &SymbolsSeen::default(), &[])?;
     let stop = interrupted()?;
     let line = spinner("run");
     let done = run(&options, &log, &stop, |now| {
@@ -92,14 +102,40 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
     for (name, rows) in &done.stored {
         say(format!("{rows} rows stored in {name}"));
     }
+    tell_rules(args, &options.pipeline.seen, &suspicious)?;
+    tell_late(&done);
     if done.poisoned > 0 {
-        let (prefix, app) = (&args.topic_prefix, &args.app);
+        let (prefix, app) = (output_prefix, &args.app);
         note(format!(
             "{} records could not be used: they lie in {prefix}{app}.<venue>-dead-letter",
             done.poisoned
         ));
     }
     Ok(())
+}
+
+/// What is suspicious in the rules file and not told yet: at the end it is known which symbols there are.
+fn tell_rules(args: &cli::Run, seen: &SymbolsSeen, told: &[String]) -> Result<Vec<String>, Error> {
+    let Some(file) = &args.rules else { return Ok(Vec::new()) };
+    let warnings = rules::warnings(file, &seen.all())?;
+    warnings.iter().filter(|line| !told.contains(line)).for_each(note);
+    Ok(warnings)
+}
+
+/// Some records always come late. If many do, somebody wrote the past into the log again.
+fn tell_late(done: &RunReport) {
+    if done.late == 0 {
+        return;
+    }
+    let advice = match done.late.saturating_mul(10) > done.records {
+        true => "; so many: was the same input replayed into this log twice, or an older one after a newer?",
+        false => "",
+    };
+    note(format!(
+        "{} records came after their second was closed: they count in the one open then and change no row \
+         written{advice}",
+        done.late
+    ));
 }
 
 /// One stream thread per core.
@@ -127,6 +163,7 @@ pub(super) fn run(
     show: impl Fn(&RunReport),
 ) -> Result<RunReport, Error> {
     let clock = Clock::start();
+    check_sole_writer(&options.pipeline, &log.topics()?)?;
     let apps = apps(options, log, clock)?;
     let topics = outputs(options, &**log)?;
     let sinks = open_sinks(options, log, &topics, clock)?;
@@ -179,6 +216,7 @@ fn seen(apps: &[(App<Message>, Progress)]) -> RunReport {
         report.outputs += progress.records_out;
         report.poisoned += progress.poisoned;
         report.commits += progress.commits;
+        report.late += progress.counts.get(LATE).copied().unwrap_or(0);
     }
     report
 }
@@ -189,7 +227,7 @@ fn with_advice(error: EngineError) -> Error {
         EngineError::StateDiverged { .. } => Error::Exists {
             what: format!(
                 "{error}. If the rules file or the program was changed after a run that was killed: run once with \
-                 the old one, or under another --app name"
+                 the old one, or write topics of its own by --output-prefix"
             ),
         },
         other => other.into(),
@@ -204,7 +242,7 @@ fn outputs(options: &RunOptions, log: &dyn Log) -> Result<Vec<TopicName>, Error>
         let input = topic_name(&pipeline.topic_prefix, "market", venue);
         let partitions = input_partitions(log, &input, options.until)?;
         for kind in ["factors", "signals"] {
-            let name = topic_name(&pipeline.topic_prefix, kind, venue);
+            let name = topic_name(&pipeline.output_prefix, kind, venue);
             log.ensure_topic(&TopicSpec { name: name.clone(), partitions, retention: None, compact: false })?;
             topics.push(name);
         }

@@ -28,6 +28,20 @@ pub fn duration(flag: &str, text: &str) -> Result<Duration, Error> {
     n.checked_mul(ms).map(Duration::from_millis).ok_or_else(bad)
 }
 
+/// A bar step in ms: whole seconds that divide a day.
+///
+/// # Errors
+/// Names the flag.
+pub fn bar_ms(flag: &str, text: &str) -> Result<i64, Error> {
+    let ms = i64::try_from(duration(flag, text)?.as_millis()).unwrap_or(i64::MAX);
+    if ms > 0 && ms % 1_000 == 0 && 86_400_000 % ms == 0 {
+        return Ok(ms);
+    }
+    Err(Error::usage(format!(
+        "{flag} {text}: bars are whole seconds that divide a day; write 1s, 5s, 10s, 1m, 5m or 1h"
+    )))
+}
+
 /// A replay speed.
 ///
 /// # Errors
@@ -77,6 +91,21 @@ pub fn symbols(flag: &str, texts: &[String]) -> Result<Vec<Symbol>, Error> {
     texts.iter().map(symbol).collect()
 }
 
+/// Checks what is put before topic names: the end of it must be told from the name that follows.
+///
+/// # Errors
+/// Names the flag.
+pub fn prefix(flag: &str, text: &str) -> Result<(), Error> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-_".contains(c);
+    if text.is_empty() || (text.chars().all(plain) && text.ends_with(['.', '-', '_'])) {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "{flag} {text:?} is no prefix: write a-z, 0-9, \".\", \"-\" and \"_\", one of the last three at the end, \
+         such as \"test.\""
+    )))
+}
+
 /// `name=value` pairs.
 ///
 /// # Errors
@@ -100,6 +129,26 @@ mod tests {
         for bad in ["", "5", "s", "1.5s", "-1s", "5 s", "99999999999999999999h", "18446744073709551615h"] {
             let error = duration("--max-gap", bad).expect_err(bad).to_string();
             assert!(error.contains("--max-gap"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_bar_divides_a_day() {
+        assert_eq!(bar_ms("--bar", "5m").expect("five minutes"), 300_000);
+        for bad in ["7s", "500ms", "0s", "48h"] {
+            let error = bar_ms("--bar", bad).expect_err(bad).to_string();
+            assert!(error.starts_with(&format!("--bar {bad}: ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_where_a_name_can_begin() {
+        for good in ["", "test.", "it-7_"] {
+            prefix("--topic-prefix", good).expect(good);
+        }
+        for bad in ["x", "Test.", "a b.", "ü."] {
+            let error = prefix("--topic-prefix", bad).expect_err(bad);
+            assert!(error.to_string().contains("--topic-prefix") && error.exit_code() == 2, "{error}");
         }
     }
 

@@ -3,6 +3,8 @@
 pub mod factors;
 mod nodes;
 mod signals;
+pub mod sole_writer;
 mod symbol;
 
-pub use nodes::Message;
+pub use nodes::{LATE, Message};
+pub use signals::SymbolsSeen;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lobstream_market::event::MarketEvent;
+use lobstream_market::event::{Body, MarketEvent};
 use lobstream_market::factor::row::FactorRow;
-use lobstream_market::instrument::Venue;
+use lobstream_market::instrument::{Symbol, Venue};
 use lobstream_market::signal::Signal;
 use lobstream_market::signal::rule::RuleSet;
 use lobstream_streams::record::{Codec, CodecError, Key, Record};
@@ -14,11 +14,13 @@ use lobstream_streams::store::{KEY_MAX, StoreRef};
 use lobstream_streams::time::Ts;
 use lobstream_streams::topology::processor::{CatchUp, Context, Next, Poison, ProcessError, Processor, Tick};
 
-use crate::codec::{binary, json};
-use crate::pipeline::signals::SignalState;
+use crate::codec::{ALL_SYMBOLS, binary, json};
+use crate::pipeline::signals::{SignalState, SymbolsSeen};
 use crate::pipeline::symbol::SymbolState;
 
 const SECOND_NS: i64 = 1_000_000_000;
+/// Counter of records that came after their second was closed.
+pub const LATE: &str = "late";
 
 /// Everything that flows through the topology.
 #[derive(Clone, Debug)]
@@ -42,6 +44,21 @@ impl FactorNode {
     fn disorder_ns(&self) -> i64 {
         i64::try_from(self.disorder.as_nanos()).unwrap_or(i64::MAX)
     }
+
+    /// What the feed says of all symbols at once.
+    fn of_all(&self, ctx: &mut Context<'_, Message>, event: &MarketEvent) -> Result<(), ProcessError> {
+        if !matches!(event.body, Body::Control(_)) {
+            return Err(ProcessError::Poison(format!("only a control may have the key {ALL_SYMBOLS}")));
+        }
+        let mut closed = Vec::new();
+        ctx.hot(self.symbols).edit_all(|key, symbol| {
+            let mut rows = Vec::new();
+            symbol.on_control(event, &mut rows);
+            closed.push((Key::new(key), rows));
+        });
+        closed.into_iter().for_each(|(key, rows)| forward(ctx, &key, rows));
+        Ok(())
+    }
 }
 
 impl Processor<Message> for FactorNode {
@@ -61,10 +78,19 @@ impl Processor<Message> for FactorNode {
         if record.key.len() > KEY_MAX {
             return Err(ProcessError::Poison(format!("a symbol of {} bytes is too long", record.key.len())));
         }
-        let mut rows = Vec::new();
+        if *record.key == *ALL_SYMBOLS.as_bytes() {
+            return self.of_all(ctx, event);
+        }
+        let (mut rows, mut late) = (Vec::new(), false);
         ctx.hot(self.symbols)
-            .edit(&record.key, |symbol| symbol.on_event(&record.key, event, &mut rows))
+            .edit(&record.key, |symbol| {
+                late = symbol.is_late(event);
+                symbol.on_event(&record.key, event, &mut rows)
+            })
             .map_err(|e| ProcessError::Poison(e.to_string()))?;
+        if late {
+            ctx.count(LATE, 1);
+        }
         forward(ctx, &record.key, rows);
         Ok(())
     }
@@ -124,6 +150,7 @@ pub(super) struct SignalNode {
     pub(super) gates: StoreRef<Hot<SignalState>>,
     pub(super) rules: Arc<RuleSet>,
     pub(super) venue: Venue,
+    pub(super) seen: SymbolsSeen,
 }
 
 impl Processor<Message> for SignalNode {
@@ -136,8 +163,12 @@ impl Processor<Message> for SignalNode {
             return Err(ProcessError::Fatal("signals are made of rows".into()));
         };
         let mut signals = Vec::new();
-        ctx.hot(self.gates)
-            .edit(&record.key, |gates| gates.on_row(self.venue, row, &self.rules, &mut signals));
+        ctx.hot(self.gates).edit(&record.key, |gates| {
+            if gates.is_fresh() {
+                self.seen.see(self.venue, Symbol::new(&row.symbol));
+            }
+            gates.on_row(self.venue, row, &self.rules, &mut signals);
+        });
         for signal in signals {
             ctx.forward(Record::new(record.key.clone(), Message::Signal(Box::new(signal)), record.ts));
         }

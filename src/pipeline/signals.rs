@@ -1,5 +1,8 @@
 //! One symbol's signal sources between two rows.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use lobstream_market::factor::row::FactorRow;
 use lobstream_market::instrument::{Symbol, Venue};
 use lobstream_market::signal::rule::RuleSet;
@@ -9,6 +12,21 @@ use lobstream_streams::store::hot::HotState;
 
 use crate::codec::state::{decode_state, encode_state};
 
+/// Symbols that had a row, for whoever wants to know afterwards.
+#[derive(Clone, Debug, Default)]
+pub struct SymbolsSeen(Arc<Mutex<BTreeSet<(Venue, Symbol)>>>);
+
+impl SymbolsSeen {
+    /// All so far.
+    pub fn all(&self) -> BTreeSet<(Venue, Symbol)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn see(&self, venue: Venue, symbol: Symbol) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((venue, symbol));
+    }
+}
+
 /// Gates and votes of a symbol. What the rules say is not stored: after a restart they are asked again.
 #[derive(Debug, Default)]
 pub(super) struct SignalState {
@@ -17,6 +35,11 @@ pub(super) struct SignalState {
 }
 
 impl SignalState {
+    /// Was there no row since the start?
+    pub(super) fn is_fresh(&self) -> bool {
+        self.engine.is_none()
+    }
+
     /// Takes a row and appends what every source says.
     pub(super) fn on_row(&mut self, venue: Venue, row: &FactorRow, rules: &RuleSet, out: &mut Vec<Signal>) {
         let stored = &mut self.stored;

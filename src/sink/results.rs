@@ -39,6 +39,33 @@ impl Results {
         }
     }
 
+    /// Checks that no store is named twice: two writers of one store would wait for each other, or worse.
+    ///
+    /// # Errors
+    /// An address that is not understood, or one that comes twice.
+    pub fn all_different(uris: &[String]) -> Result<(), Error> {
+        let mut seen: Vec<Results> = Vec::new();
+        for uri in uris {
+            let results = Results::parse(uri)?.plain();
+            if seen.contains(&results) {
+                let name = results.name();
+                return Err(Error::usage(format!("--results {name} is given twice: name every store once")));
+            }
+            seen.push(results);
+        }
+        Ok(())
+    }
+
+    /// Without spelling: `a/./b/` is `a/b`, and a database is the same whatever the options of the connection.
+    fn plain(self) -> Results {
+        let plain = |dir: PathBuf| std::path::absolute(&dir).unwrap_or(dir).components().collect();
+        match self {
+            Results::Lmdb(dir) => Results::Lmdb(plain(dir)),
+            Results::Parquet(dir) => Results::Parquet(plain(dir)),
+            Results::Mongo(uri) => Results::Mongo(without_secrets(&uri).trim_end_matches('/').to_owned()),
+        }
+    }
+
     /// Its address, without secrets.
     pub fn name(&self) -> String {
         match self {
@@ -93,6 +120,18 @@ mod tests {
         assert_eq!(Results::parse("parquet:/x").expect("known"), Results::Parquet("/x".into()));
         let mongo = Results::parse("mongodb://me:secret@h/db").expect("known");
         assert_eq!(format!("{mongo:?}"), "mongodb://me:***@h/db");
+    }
+
+    #[test]
+    fn a_store_is_named_once() {
+        let check = |uris: &[&str]| {
+            Results::all_different(&uris.iter().map(|uri| (*uri).to_owned()).collect::<Vec<_>>())
+        };
+        check(&["lmdb:a", "parquet:a", "lmdb:b", "mongodb://h/a", "mongodb://h/b"]).expect("five stores");
+        for twice in [["lmdb:a", "lmdb:./a/"], ["mongodb://h/a", "mongodb://h/a?w=1"]] {
+            let error = check(&twice).expect_err("one store");
+            assert!(error.exit_code() == 2 && error.to_string().contains("twice"), "{error}");
+        }
     }
 
     #[test]

@@ -32,7 +32,11 @@ impl Kind {
     /// What a topic `<prefix><kind>.<venue>` holds; `None`: no rows.
     pub fn of_topic(topic: &str) -> Option<Kind> {
         let (kind, _venue) = topic.rsplit_once('.')?;
-        Kind::ALL.into_iter().find(|k| kind.ends_with(k.as_str()))
+        let ends_in = |k: &Kind| {
+            let prefix = kind.strip_suffix(k.as_str());
+            prefix.is_some_and(|prefix| prefix.is_empty() || prefix.ends_with(['.', '-', '_']))
+        };
+        Kind::ALL.into_iter().find(ends_in)
     }
 }
 
@@ -233,6 +237,7 @@ pub(crate) mod tests {
     fn topics_tell_what_they_hold() {
         assert_eq!(Kind::of_topic("factors.binance-usdm"), Some(Kind::Factors));
         assert_eq!(Kind::of_topic("test.7-signals.okx"), Some(Kind::Signals));
+        assert_eq!(Kind::of_topic("xfactors.okx"), None, "another word");
         assert_eq!((Kind::of_topic("market.okx"), Kind::of_topic("factors")), (None, None));
     }
 

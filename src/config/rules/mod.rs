@@ -39,7 +39,7 @@ const LEAF: [&str; 10] =
 const LEAVES_MAX: usize = 16;
 const NAME_LEN_MAX: usize = 40;
 
-/// Rules of a file, or fusion alone without one. Warnings are logged.
+/// Rules of a file, or fusion alone without one. What is merely suspicious is told by [`warnings`].
 ///
 /// # Errors
 /// The file cannot be read, or is wrong: all faults, one a line.
@@ -59,10 +59,20 @@ pub fn parse(name: &str, text: &str) -> Result<RuleSet, Error> {
     if diagnostics.list.iter().any(|d| d.code.is_error()) {
         return Err(Error::usage(diagnostics.to_string()));
     }
-    for warning in &diagnostics.list {
-        tracing::warn!(file = name, %warning, "Rule is suspicious");
-    }
     rule_set(name, rules)
+}
+
+/// What is suspicious in a file, each as a line. Given symbols, patterns that match none of them are told too.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn warnings(path: &Path, symbols: &BTreeSet<(Venue, Symbol)>) -> Result<Vec<String>, Error> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|e| Error::usage(format!("cannot read {name}: {e}")))?;
+    let symbols: Vec<(Venue, Symbol)> = symbols.iter().cloned().collect();
+    let (_, diagnostics) = examine(&name, &text, &symbols);
+    let warnings = diagnostics.list.iter().filter(|d| !d.code.is_error());
+    Ok(warnings.map(|d| format!("{name}:{d}")).collect())
 }
 
 fn rule_set(name: &str, rules: Vec<Rule>) -> Result<RuleSet, Error> {
@@ -278,7 +288,7 @@ impl<'a> FileReader<'_, 'a> {
     fn warn_unmatched(&mut self, section: &Section<'a>, text: &str, pattern: &Pattern) {
         let known = self.symbols.is_empty();
         if !known && !self.symbols.iter().any(|(venue, symbol)| pattern.matches(*venue, symbol)) {
-            let text = format!("{text:?} matches no configured symbol");
+            let text = format!("{text:?} matches none of the symbols");
             self.reader.field(Code::MatchesNothing, section, "symbols", text);
         }
     }

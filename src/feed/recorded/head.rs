@@ -20,6 +20,11 @@ use crate::feed::tardis::{self, Header};
 /// Bytes of a file that are quoted when it is not understood.
 pub(crate) const QUOTED: usize = 200;
 
+/// What a file may be.
+const KNOWN: &str = "read are: raw lines (receive time, a blank, Binance JSON), captures as text \
+                     (seconds: JSON) or jsonl (first a header line), all of Binance spot, USD-M or COIN-M; Tardis CSV \
+                     (incremental_book_L2, book_snapshot, trades, quotes); each plain, gzip or zstd";
+
 /// How a file is written.
 #[derive(Clone, Debug)]
 pub(crate) enum Format {
@@ -58,7 +63,7 @@ impl Head {
             Some(format) => Head::capture(path, lines, &first, format, options),
             None => Err(error(
                 InputKind::FormatUnknown,
-                format!("no reader knows a file that begins with {:?}", quote(&first)),
+                format!("no reader knows a file that begins with {:?}; {KNOWN}", quote(&first)),
             )),
         }
     }
@@ -109,8 +114,11 @@ impl Head {
             return Err(error(InputKind::FormatRefused, what));
         }
         if !scan.is_binance() {
-            let what =
-                format!("{}, but no message is known; it begins with {:?}", format.as_str(), quote(first));
+            let what = format!(
+                "{}, but no message is known; it begins with {:?}; {KNOWN}",
+                format.as_str(),
+                quote(first)
+            );
             return Err(error(InputKind::FormatUnknown, what));
         }
         let venue = scan.venue(options.venue).map_err(|(kind, what)| error(kind, what))?;

@@ -1,34 +1,14 @@
 //! Bad input, bad addresses, full disks: what, where, what to do; an exit code; nothing half-written.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Done, Folder, lobstream, mongo, skipped};
+use crate::support::{Done, Folder, Small, lobstream, mongo, skipped};
 
-/// A little recording of our own making, in the spelling of Binance USD-M, 12 s long.
+/// 12 s of a market of our own making.
 fn lines() -> Vec<String> {
-    let t0 = 1_700_000_000_000i64;
-    let at = |i: i64| (t0 + 250 * i, (t0 + 250 * i) * 1_000_000);
-    let mut out = Vec::new();
-    for i in 0..48i64 {
-        let (ms, ns) = at(i);
-        out.push(format!(
-            r#"{ns} {{"stream":"xyzusdt@depth","data":{{"e":"depthUpdate","E":{ms},"T":{ms},"s":"XYZUSDT","U":{U},"u":{u},"pu":{pu},"b":[["99.9","{q}.5"]],"a":[["100.1","2.5"]]}}}}"#,
-            U = 10 * i + 1,
-            u = 10 * i + 10,
-            pu = 10 * i,
-            q = i % 5 + 1
-        ));
-        out.push(format!(
-            r#"{ns} {{"stream":"xyzusdt@trade","data":{{"e":"trade","E":{ms},"T":{ms},"s":"XYZUSDT","t":{i},"p":"100.0","q":"0.5","X":"MARKET","m":false}}}}"#,
-        ));
-        if i == 1 {
-            out.push(format!(
-                r#"{ns} {{"lastUpdateId":15,"E":{ms},"T":{ms},"bids":[["99.9","1.0"],["99.8","2.0"]],"asks":[["100.1","1.0"],["100.2","2.0"]]}}"#,
-            ));
-        }
-    }
-    out
+    Small { snapshot: Some(1), ..Small::default() }.lines()
 }
 
 fn recording(folder: &Folder, name: &str, lines: &[String]) -> String {
@@ -69,6 +49,7 @@ fn bad_recordings_are_refused_by_name_and_line_and_leave_no_topic() {
         replay(&folder, &path).fails(code, &[&[name], words].concat());
         let log = folder.uri("embedded", "log");
         lobstream(&["run", "--log", &log, "--until-end"]).fails(3, &["lobstream replay"]);
+        assert!(!Path::new(&folder.path("log")).exists(), "{name}: an empty log is left");
     };
     let good = lines().join("\n") + "\n";
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -76,7 +57,12 @@ fn bad_recordings_are_refused_by_name_and_line_and_leave_no_topic() {
     let packed = packer.finish().expect("packed");
     check("cut.gz", &packed[..packed.len() / 2], 4, &["truncated"]);
     check("torn.jsonl", &good.as_bytes()[..good.len() - 20], 4, &["truncated", ":97:"]);
-    check("unknown.json", b"{\"hello\":1}\n", 4, &["format_unknown", "hello"]);
+    check(
+        "unknown.json",
+        b"{\"hello\":1}\n",
+        4,
+        &["format_unknown", "hello", "raw lines", "Tardis CSV", "gzip"],
+    );
     check("empty.gz", b"", 4, &["empty"]);
     let folder = Folder::new();
     replay(&folder, &folder.path("nothing.gz")).fails(4, &["nothing.gz", "missing"]);
@@ -131,17 +117,18 @@ fn addresses_that_mean_nothing_are_usage_errors_or_missing_steps() {
     let folder = Folder::new();
     let nothing = folder.uri("lmdb", "nothing");
     lobstream(&["digest", "--from", &nothing]).fails(3, &["nothing is stored at", "lobstream run"]);
-    assert!(!std::path::Path::new(&folder.path("nothing")).exists(), "looking makes no store");
+    assert!(!Path::new(&folder.path("nothing")).exists(), "looking makes no store");
     lobstream(&["digest", "--from", "sql:here"]).fails(2, &["sql:here", "parquet:DIR"]);
     lobstream(&["run", "--log", "ftp:x", "--until-end"]).fails(2, &["ftp:x", "kafka://host:port"]);
     let log = folder.uri("embedded", "no-log");
     lobstream(&["run", "--log", &log, "--until-end"]).fails(3, &["lobstream replay"]);
-    assert!(!std::path::Path::new(&folder.path("no-log")).exists(), "looking makes no log");
+    assert!(!Path::new(&folder.path("no-log")).exists(), "looking makes no log");
     lobstream(&["replay", "x", "--log", &log, "--speed", "fast"]).fails(2, &["--speed", "x10"]);
     lobstream(&["replay", "x", "--log", &log, "--nonsense"]).fails(2, &["--nonsense"]);
     lobstream(&["backtest", "--from", &nothing, "--strategy", "magic"])
         .fails(2, &["magic", "bollinger_micro"]);
     lobstream(&["backtest", "--from", &nothing, "--set", "k=-1"]).fails(2, &["k = -1"]);
+    lobstream(&["backtest", "--from", &nothing, "--bar", "7s"]).fails(2, &["--bar 7s", "5s"]);
 }
 
 #[test]
@@ -197,4 +184,68 @@ fn a_hash_that_was_not_expected_is_exit_code_nine() {
     lobstream(&["run", "--log", &log, "--results", &results, "--until-end"]).ok();
     let backtest = ["backtest", "--from", &results, "--out", &folder.path("bt"), "--expect-hash", "0"];
     lobstream(&backtest).fails(9, &["expected 0"]);
+}
+
+#[test]
+fn a_second_application_on_a_log_is_refused_unless_it_has_topics_of_its_own() {
+    let folder = Folder::new();
+    let file = recording(&folder, "good.jsonl", &lines());
+    replay(&folder, &file).ok();
+    let log = folder.uri("embedded", "log");
+    let run = ["run", "--log", &log, "--until-end", "--app"];
+    lobstream(&[&run[..], &["first"]].concat()).ok();
+    lobstream(&[&run[..], &["second"]].concat())
+        .fails(6, &["factors.binance-usdm", "\"first\"", "--app first", "--output-prefix second."]);
+    let (mine, own) = (folder.uri("lmdb", "mine"), folder.uri("lmdb", "own"));
+    let more = ["--output-prefix", "second.", "--results", &own];
+    lobstream(&[&run[..], &["second"], &more].concat()).ok();
+    lobstream(&[&run[..], &["first", "--results", &mine]].concat()).ok();
+    let digest = |uri: &str| lobstream(&["digest", "--from", uri]).ok();
+    assert_eq!(digest(&own), digest(&mine), "the same input, the same rows, each once");
+    assert!(digest(&own).starts_with("factors 11 "));
+    lobstream(&[&run[..], &["x", "--output-prefix", "x"]].concat()).fails(2, &["--output-prefix"]);
+}
+
+#[test]
+fn a_store_given_twice_is_a_usage_error() {
+    let folder = Folder::new();
+    let file = recording(&folder, "good.jsonl", &lines());
+    replay(&folder, &file).ok();
+    let (log, results) = (folder.uri("embedded", "log"), folder.uri("lmdb", "r"));
+    let run =
+        ["run", "--log", &log, "--until-end", "--results", &results, "--results", &format!("{results}/")];
+    lobstream(&run).fails(2, &["--results", "twice"]);
+}
+
+#[test]
+fn a_pattern_that_no_symbol_matches_is_told_when_the_symbols_are_known() {
+    let folder = Folder::new();
+    let rules = folder.path("rules.toml");
+    let text = "version = 1\n[[rule]]\nid = \"a\"\nsymbols = [\"*\", \"SOLUSDT\"]\n[[rule.leaf]]\nname = \"x\"\nfactor = \"obi_5\"\nbuy = 0.3\nsell = -0.3\n";
+    fs::write(&rules, text).expect("written");
+    let file = recording(&folder, "good.jsonl", &lines());
+    replay(&folder, &file).ok();
+    let log = folder.uri("embedded", "log");
+    let run = lobstream(&["run", "--log", &log, "--rules", &rules, "--until-end"]);
+    assert_eq!(run.stderr.matches("W102").count(), 1, "{}", run.stderr);
+    assert!(run.stderr.contains("SOLUSDT"), "{}", run.stderr);
+    run.ok();
+}
+
+#[test]
+fn a_report_never_touches_a_folder_that_is_not_its_own() {
+    let folder = Folder::new();
+    let file = recording(&folder, "good.jsonl", &lines());
+    replay(&folder, &file).ok();
+    let (log, results, out) = (folder.uri("embedded", "log"), folder.uri("lmdb", "r"), folder.path("out"));
+    lobstream(&["run", "--log", &log, "--until-end", "--results", &results]).ok();
+    fs::create_dir(&out).expect("folder");
+    fs::write(format!("{out}/trades.csv"), "mine").expect("written");
+    let backtest = ["backtest", "--from", &results, "--out", &out];
+    lobstream(&backtest).fails(6, &["out", "--force"]);
+    assert_eq!(fs::read(format!("{out}/trades.csv")).expect("there"), b"mine");
+    let done = lobstream(&[&backtest[..], &["--force"]].concat());
+    assert!(done.stderr.contains("need 120 bars") && done.stderr.contains("has 11"), "{}", done.stderr);
+    done.ok();
+    lobstream(&backtest).ok();
 }

@@ -7,6 +7,7 @@ mod parity;
 mod pipeline;
 mod recovery;
 mod services;
+mod sessions;
 mod sinks;
 mod support;
 mod tidy;

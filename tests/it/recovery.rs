@@ -79,7 +79,7 @@ fn rules_that_change_after_a_kill_are_told_and_the_old_ones_go_on() {
     killed.kill().expect("killed");
     killed.wait().expect("ended");
     assert!(begun, "some rows were stored before the kill");
-    lobstream(&[&run[..], &["--rules", &rules]].concat()).fails(6, &["rules file", "--app"]);
+    lobstream(&[&run[..], &["--rules", &rules]].concat()).fails(6, &["rules file", "--output-prefix"]);
     lobstream(&run).ok();
     lobstream(&[&run[..], &["--rules", &rules]].concat()).ok();
 }

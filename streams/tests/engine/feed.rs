@@ -1,5 +1,6 @@
 //! Seeded inputs: two topics, disorder, equal times, beacons, poison; and a log to put them in.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -53,7 +54,7 @@ impl Bed {
     pub(crate) fn kafka(test: &str) -> Option<Bed> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let Ok(brokers) = std::env::var("LOBSTREAM_TEST_KAFKA") else {
-            eprintln!("SKIPPED {test}: LOBSTREAM_TEST_KAFKA is not set");
+            let _ = writeln!(std::io::stderr(), "SKIPPED {test}: LOBSTREAM_TEST_KAFKA is not set");
             return None;
         };
         let dir = tempfile::tempdir().expect("a directory");

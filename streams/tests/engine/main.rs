@@ -1,6 +1,5 @@
 //! The runtime as a whole against a single-threaded recomputation: same outputs, same state, whatever the
 //! batches, the threads and the crashes.
-#![expect(clippy::print_stderr, reason = "a skipped test says so loudly")]
 
 mod check;
 mod child;

@@ -1,6 +1,7 @@
 //! What only a real broker can show, beyond the suite that every log runs. `LOBSTREAM_TEST_KAFKA` names
 //! it; without it each test is skipped and says so.
 
+use std::io::Write;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -33,7 +34,8 @@ struct Bed {
 
 fn bed(test: &str) -> Option<Bed> {
     let Some(brokers) = std::env::var("LOBSTREAM_TEST_KAFKA").ok().filter(|b| !b.is_empty()) else {
-        eprintln!("SKIPPED log::kafka::tests::{test}: LOBSTREAM_TEST_KAFKA is not set");
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED log::kafka::tests::{test}: LOBSTREAM_TEST_KAFKA is not set");
         return None;
     };
     let name = tempfile::Builder::new().prefix("unit").rand_bytes(8).tempdir().expect("a name");

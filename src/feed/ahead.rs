@@ -125,6 +125,7 @@ mod tests {
                     ts_recv: None,
                     body: Body::Control(Control::Connected),
                 },
+                source: 0,
             }))
         }
 

@@ -41,8 +41,8 @@ use zscore::{Hybrid, HybridSettings, Wins, WinsSettings};
 const SECOND: i64 = 1_000_000_000;
 /// Longest silence between two records that is written out as quiet rows, s.
 const QUIET_S_MAX: i64 = 100_000;
-/// Times beyond some 146 years around 1970 are taken for these, so that differences fit.
-const TS_MAX: i64 = i64::MAX / 2;
+/// Times beyond some 142 years around 1970 are taken for these, so that differences fit.
+const TS_MAX: i64 = 4_500_000_000 * SECOND;
 const TS_MIN: i64 = -TS_MAX;
 
 /// A book gap lies in the window.

@@ -392,14 +392,6 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
-    /// The restore of a task panicked outside any node.
-    #[error("restore of task {task} panicked: {reason}")]
-    Restore {
-        /// The task.
-        task: String,
-        /// What it said.
-        reason: String,
-    },
     /// A stream thread panicked outside any node.
     #[error("stream thread {thread} panicked: {reason}")]
     Panicked {

@@ -17,7 +17,7 @@ use crate::log::{
 };
 use crate::record::{Batch, Codec, Key, Offset, OutRecord, Record};
 use crate::runtime::thread::Turn;
-use crate::settings::Settings;
+use crate::settings::{Settings, Sharing};
 use crate::time::Ts;
 use crate::topology::Topology;
 
@@ -90,6 +90,7 @@ impl<M: Clone + Send + 'static> TestDriver<M> {
             commit_interval: Duration::ZERO,
             checkpoint_interval: Some(Duration::ZERO),
             poison_percent_max: 100,
+            assignment: Sharing::Static,
             ..Settings::default()
         };
         let process = Process::start(&site, &settings, 1, |_| ())?;

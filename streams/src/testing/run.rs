@@ -15,7 +15,7 @@ use crate::log::{Log, ProducerOptions, TopicName, TopicSpec, Tp};
 use crate::record::OutRecord;
 use crate::runtime::commit::Edge;
 use crate::runtime::thread::Turn;
-use crate::settings::Settings;
+use crate::settings::{Settings, Sharing};
 use crate::topology::Topology;
 
 /// Turns in which nothing happens, one after the other, until all is done.
@@ -372,6 +372,8 @@ fn settings(random: &mut Random) -> Settings {
         take_max: [1, 7, 50, 256][random.below(4) as usize],
         commit_records_max: 1 + random.below(500),
         poison_percent_max: 100,
+        // The log in memory has no groups.
+        assignment: Sharing::Static,
         ..Settings::default()
     }
 }

@@ -7,7 +7,6 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,10 +15,10 @@ use std::time::Duration;
 use super::{Restore, Step};
 use crate::error::{Error, LogError, StoreError};
 use crate::log::{Answer, Assignment, Commit, Consumer, ConsumerOptions, Tp, topic};
+use crate::runtime::rebalance;
 use crate::runtime::state::TaskState;
 use crate::runtime::task::{Blueprint, Task};
 use crate::runtime::thread::Shared;
-use crate::runtime::{graph, rebalance};
 use crate::store::TaskId;
 use crate::store::checkpoint::Checkpoints;
 
@@ -157,12 +156,7 @@ impl<M: Clone + 'static> Worker<M> {
                 worked = true;
                 continue;
             }
-            // A panic of the engine's own must not leave the owner waiting.
-            let stepped = catch_unwind(AssertUnwindSafe(|| active.step(&self.shared)));
-            let stepped = stepped.unwrap_or_else(|panic| {
-                Err(Error::Restore { task: active.job.id.to_string(), reason: graph::panicked(&*panic) })
-            });
-            match stepped {
+            match active.step(&self.shared) {
                 Ok(Step::Again) => worked = true,
                 Ok(Step::Waiting) => {}
                 Ok(Step::Done) => {

@@ -341,9 +341,17 @@ impl<M: Clone + 'static> StreamThread<M> {
     }
 
     /// Whatever the old producer still has under way is fenced off by the new one.
+    ///
+    /// Nobody says whether the id was still ours. If this process was asleep, another one with another number of
+    /// threads may own these partitions under other ids: all of them are taken over, so that one of the two
+    /// processes remains. Threads beside this one end by it, and the process with them.
     fn replace_producer(&mut self) -> Result<(), Error> {
         let id = self.txn.id().to_owned();
-        self.txn = Txn::new(&*self.shared.log, &id, &self.shared.patience)?;
+        let shared = &self.shared;
+        self.txn = Txn::new(&*shared.log, &id, &shared.patience)?;
+        for other in shared.ids.iter().chain(&shared.spare).filter(|other| **other != id) {
+            drop(Txn::new(&*shared.log, other, &shared.patience)?);
+        }
         self.shared.progress.add(Counter::ProducersReplaced, 1);
         Ok(())
     }

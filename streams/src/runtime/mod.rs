@@ -147,8 +147,9 @@ impl<M: Clone + Send + 'static> App<M> {
             txns.push(Txn::new(&*self.log, id, &patience)?);
         }
         // A run with more threads may be asleep somewhere: what it has begun must not end after all.
-        for id in ids.split_off(n as usize) {
-            drop(Txn::new(&*self.log, &id, &patience)?);
+        let spare = ids.split_off(n as usize);
+        for id in &spare {
+            drop(Txn::new(&*self.log, id, &patience)?);
         }
         let shared = Shared {
             topology: Arc::clone(&self.topology),
@@ -159,6 +160,7 @@ impl<M: Clone + Send + 'static> App<M> {
             progress: progress.clone(),
             on_edge: self.on_edge.clone(),
             ids: ids.into_iter().collect(),
+            spare,
             finite: until == Until::End,
             partitions: counts,
             restores: Pool::new(),

@@ -39,6 +39,8 @@ pub(crate) struct Shared<M> {
     pub(crate) on_edge: Option<OnEdge>,
     /// Transactional ids of all threads of this run.
     pub(crate) ids: BTreeSet<String>,
+    /// Those that a run with more threads would have.
+    pub(crate) spare: Vec<String>,
     /// The input ends where it ends now.
     pub(crate) finite: bool,
     /// Partitions of each sub-topology.

@@ -14,9 +14,11 @@ use crate::log::{Commit, StateWrites, Tp, topic};
 use crate::record::Offset;
 use crate::runtime::decision::Decision;
 use crate::runtime::metrics::Counter;
+use crate::runtime::rebalance;
 use crate::runtime::state::TaskState;
 use crate::runtime::thread::StreamThread;
 use crate::runtime::txn::{Note, Txn};
+use crate::settings::Sharing;
 use crate::store::Since;
 use crate::store::checkpoint::Checkpoint;
 use crate::time::Mono;
@@ -169,6 +171,8 @@ impl<M: Clone + 'static> StreamThread<M> {
         self.note_acks(sealed);
         self.send_offsets(sealed)?;
         self.ship(sealed)?;
+        #[cfg(feature = "sabotage")]
+        self.checkpoint_too_early(sealed);
         self.edge(Edge::BeforeCommit);
         Ok(self.txn.commit()?)
     }
@@ -227,6 +231,22 @@ impl<M: Clone + 'static> StreamThread<M> {
             }
         }
         Ok(())
+    }
+
+    /// The order that is wrong: checkpoints of epochs that may never be committed.
+    #[cfg(feature = "sabotage")]
+    fn checkpoint_too_early(&mut self, sealed: &[Sealed]) {
+        for one in sealed.iter().filter(|_| self.shared.checkpoint_first) {
+            let (Some(decision), Some(writes)) = (&one.decision, self.checkpoint_writes(one)) else {
+                continue;
+            };
+            let assigned = &mut self.tasks[one.index];
+            let (id, last) = (assigned.task.id, assigned.checkpoint_epoch);
+            let written = assigned.checkpoints.as_ref().map(|known| known.write(id, last, &writes));
+            if matches!(written, Some(Ok(true))) {
+                assigned.checkpoint_epoch = decision.epoch;
+            }
+        }
     }
 
     /// Everything that the checkpoint of a task consists of.
@@ -342,14 +362,17 @@ impl<M: Clone + 'static> StreamThread<M> {
 
     /// Whatever the old producer still has under way is fenced off by the new one.
     ///
-    /// Nobody says whether the id was still ours. If this process was asleep, another one with another number of
-    /// threads may own these partitions under other ids: all of them are taken over, so that one of the two
-    /// processes remains. Threads beside this one end by it, and the process with them.
+    /// Nobody says whether the id was still ours. If this process was asleep and there is no group whose
+    /// generation would tell, another one with another number of threads may own these partitions under other
+    /// ids: all of them are taken over, so that one of the two processes remains. Threads beside this one end
+    /// by it, and the process with them.
     fn replace_producer(&mut self) -> Result<(), Error> {
         let id = self.txn.id().to_owned();
         let shared = &self.shared;
         self.txn = Txn::new(&*shared.log, &id, &shared.patience)?;
-        for other in shared.ids.iter().chain(&shared.spare).filter(|other| **other != id) {
+        let fenced_by_id = rebalance::sharing(&*shared.log, &shared.settings) == Sharing::Static;
+        let others = shared.ids.iter().chain(&shared.spare).filter(|other| fenced_by_id && **other != id);
+        for other in others {
             drop(Txn::new(&*shared.log, other, &shared.patience)?);
         }
         self.shared.progress.add(Counter::ProducersReplaced, 1);

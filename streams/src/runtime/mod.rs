@@ -77,6 +77,8 @@ pub struct App<M> {
     clock: Arc<dyn Clock>,
     on_edge: Option<OnEdge>,
     open_store: OpenStore,
+    #[cfg(feature = "sabotage")]
+    checkpoint_first: bool,
 }
 
 impl<M: Clone + Send + 'static> App<M> {
@@ -98,7 +100,21 @@ impl<M: Clone + Send + 'static> App<M> {
         clock: Arc<dyn Clock>,
         open_store: OpenStore,
     ) -> App<M> {
-        App { topology, log, settings, clock, on_edge: None, open_store }
+        App {
+            topology,
+            log,
+            settings,
+            clock,
+            on_edge: None,
+            open_store,
+            #[cfg(feature = "sabotage")]
+            checkpoint_first: false,
+        }
+    }
+
+    #[cfg(feature = "sabotage")]
+    pub(crate) fn checkpoint_first(self, checkpoint_first: bool) -> App<M> {
+        App { checkpoint_first, ..self }
     }
 
     /// Calls `on_edge` at every edge of the commit protocol: tests stop the process there.
@@ -146,9 +162,11 @@ impl<M: Clone + Send + 'static> App<M> {
         for id in &ids[..n as usize] {
             txns.push(Txn::new(&*self.log, id, &patience)?);
         }
-        // A run with more threads may be asleep somewhere: what it has begun must not end after all.
+        // A run with more threads may be asleep somewhere: what it has begun must not end after all. In a group
+        // its generation sees to that.
         let spare = ids.split_off(n as usize);
-        for id in &spare {
+        let fenced_by_id = rebalance::sharing(&*self.log, &self.settings) == Sharing::Static;
+        for id in spare.iter().filter(|_| fenced_by_id) {
             drop(Txn::new(&*self.log, id, &patience)?);
         }
         let shared = Shared {
@@ -162,6 +180,8 @@ impl<M: Clone + Send + 'static> App<M> {
             ids: ids.into_iter().collect(),
             spare,
             finite: until == Until::End,
+            #[cfg(feature = "sabotage")]
+            checkpoint_first: self.checkpoint_first,
             partitions: counts,
             restores: Pool::new(),
             held: Mutex::default(),

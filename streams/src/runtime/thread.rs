@@ -43,6 +43,9 @@ pub(crate) struct Shared<M> {
     pub(crate) spare: Vec<String>,
     /// The input ends where it ends now.
     pub(crate) finite: bool,
+    /// Checkpoints are written before the commit: wrong, to see that a simulation finds it.
+    #[cfg(feature = "sabotage")]
+    pub(crate) checkpoint_first: bool,
     /// Partitions of each sub-topology.
     pub(crate) partitions: Vec<u32>,
     /// Where tasks are rebuilt.

@@ -85,7 +85,8 @@ impl<M: Clone + Send + 'static> TestDriver<M> {
             let spec = TopicSpec { name, partitions: PARTITIONS, retention: None, compact: false };
             log.ensure_topic(&spec)?;
         }
-        let site = Site { topology: Arc::new(topology), log, disk: Disk::new(Random::new(0)) };
+        let disk = Disk::new(Random::new(0));
+        let site = Site { topology: Arc::new(topology), log, disk, sabotage: None };
         let settings = Settings {
             commit_interval: Duration::ZERO,
             checkpoint_interval: Some(Duration::ZERO),

@@ -104,7 +104,7 @@ impl Plan {
         turns: 400,
         network: Faults::ALL,
         kill: 60,
-        edge: 200,
+        edge: 80,
         only_edge: None,
         freeze: 200,
         power: 4,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::disk::Disk;
 use crate::error::Error;
 use crate::log::Log;
-use crate::log::memory::MemoryLog;
+use crate::log::memory::{MemoryLog, Sabotage};
 use crate::runtime::commit::Edge;
 use crate::runtime::metrics::Progress;
 use crate::runtime::thread::{StreamThread, Turn};
@@ -45,6 +45,8 @@ pub(crate) struct Site<M> {
     pub(crate) topology: Arc<Topology<M>>,
     pub(crate) log: MemoryLog,
     pub(crate) disk: Disk,
+    /// A rule that is broken on purpose.
+    pub(crate) sabotage: Option<Sabotage>,
 }
 
 /// One run of an application. Dropping it is what `kill -9` does.
@@ -77,6 +79,8 @@ impl<M: Clone + Send + 'static> Process<M> {
             Arc::new(clock.clone()),
             Arc::new(move |dir| Ok(disk.open(dir))),
         );
+        #[cfg(feature = "sabotage")]
+        let app = app.checkpoint_first(site.sabotage == Some(Sabotage::CheckpointFirst));
         let progress = Progress::default();
         let (shared, txns) = app.on_edge(on_edge).prepare(Until::Shutdown, &progress)?;
         let of = txns.len() as u32;

@@ -190,7 +190,7 @@ impl<M: Clone + Send + 'static> Run<M> {
         disk.set_faults(plan.disk_full, plan.disk_dies);
         let settings = settings(&mut random);
         Run {
-            site: Site { topology, log, disk },
+            site: Site { topology, log, disk, sabotage },
             counts: Counts::default(),
             feed,
             fed: 0,

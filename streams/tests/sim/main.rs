@@ -14,4 +14,5 @@ mod feed;
 mod fixture;
 #[path = "../engine/oracle.rs"]
 mod oracle;
+mod sabotage;
 mod seeds;

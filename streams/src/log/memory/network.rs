@@ -64,6 +64,10 @@ pub enum Sabotage {
     NeverFences,
     /// A producer goes on although the end of its last transaction may come again.
     AcceptsLateEnds,
+    /// A checkpoint is written before the commit of its epoch. Only a simulation breaks this rule; the log does not
+    /// know it.
+    #[cfg(feature = "sabotage")]
+    CheckpointFirst,
 }
 
 /// What becomes of one request.

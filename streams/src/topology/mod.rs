@@ -43,8 +43,10 @@
 //! ```
 
 mod describe;
+pub mod join;
 pub mod processor;
 pub mod stream;
+pub mod table;
 mod validate;
 pub mod window;
 

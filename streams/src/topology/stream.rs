@@ -19,7 +19,7 @@ pub struct Stream<M, V> {
     pub(in crate::topology) parts: Shared<M>,
     /// The nodes whose records it has.
     pub(in crate::topology) nodes: Vec<NodeId>,
-    values: PhantomData<fn() -> V>,
+    pub(in crate::topology) values: PhantomData<fn() -> V>,
 }
 
 impl<M, V> Clone for Stream<M, V> {
@@ -40,6 +40,9 @@ impl<M: 'static> Builder<M> {
         Stream { parts: Shared::clone(&self.parts), nodes: vec![node], values: PhantomData }
     }
 }
+
+/// Decides where a record goes.
+pub type Predicate<V> = Box<dyn Fn(&Record<V>) -> bool + Send + Sync>;
 
 /// A record with its value taken as `V`.
 pub(super) fn view<M, V: TryFrom<M>>(record: Record<M>) -> Result<Record<V>, ProcessError> {
@@ -94,6 +97,26 @@ where
             f(&record);
             ctx.forward(back(record));
         })
+    }
+
+    /// One stream for each predicate, named, and one for the rest: a record goes where the first predicate
+    /// holds. One without value goes everywhere: its key may have been in any of them.
+    pub fn branch<const N: usize>(
+        &self,
+        branches: [(&str, Predicate<V>); N],
+        rest: &str,
+    ) -> ([Stream<M, V>; N], Stream<M, V>) {
+        let names = branches.each_ref().map(|(name, _)| (*name).to_owned());
+        let predicates: Arc<[Predicate<V>]> = branches.into_iter().map(|(_, predicate)| predicate).collect();
+        let split = self.step("branch", move |ctx, record: Record<V>| {
+            let to = predicates.iter().position(|holds| holds(&record)).unwrap_or(predicates.len());
+            ctx.forward_to(to, back(record));
+        });
+        let arm = |name: &str| {
+            let arm = split.step("arm", |ctx, record: Record<V>| ctx.forward(back(record)));
+            arm.named(name)
+        };
+        (names.map(|name| arm(&name)), arm(rest))
     }
 
     /// The records of both, in merge order.

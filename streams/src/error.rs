@@ -384,6 +384,16 @@ pub enum Error {
         /// The task.
         task: String,
     },
+    /// A record of a shared partition does not say whose it is.
+    #[error(
+        "task {task}: {what}; every writer must put its number and its records' numbers into the headers"
+    )]
+    SharedInput {
+        /// The task.
+        task: String,
+        /// Which record, and what it lacks.
+        what: String,
+    },
     /// What the log says about a task's past cannot be read.
     #[error("task {task}: {what}")]
     History {

@@ -65,6 +65,10 @@ pub mod header {
     pub const SEQ: &str = "seq";
     /// The input record that caused an output: topic rank u16 · partition u32 · offset u64 · k u32.
     pub const SRC: &str = "src";
+    /// Which of the writers that share a partition wrote a record, u16 big-endian.
+    pub const ORIGIN: &str = "origin";
+    /// The number that this writer gave it, u64 big-endian: rising within origin and partition.
+    pub const OSEQ: &str = "oseq";
     /// How manieth correction of a result, u32 big-endian; absent on the first result.
     pub const REVISION: &str = "revision";
     /// How late a record was, i64 big-endian ns: stream time − its time.

@@ -60,6 +60,9 @@ pub struct Settings {
     /// How long a task whose checkpoints fail waits for room on disk in a run that ends with its input. A run
     /// without end waits on. Default 60 s.
     pub suspended_max: Duration,
+    /// Bytes of a partition with several writers that may wait for one of them, per task. Then the one that
+    /// lags is waited for no longer. Default 256 MiB.
+    pub reorder_bytes_max: usize,
     /// Ticks that `CatchUp::Every` fires one by one; beyond it only the newest fires. Default 100 000.
     pub catch_up_max: u64,
     /// Share of poisoned records, in percent over 10 000 records, that stops a task. Default 5.
@@ -83,6 +86,7 @@ impl Default for Settings {
             take_max: 256,
             txn_deadline: Duration::from_secs(15),
             suspended_max: Duration::from_secs(60),
+            reorder_bytes_max: 256 << 20,
             catch_up_max: 100_000,
             poison_percent_max: 5,
             state_dir: PathBuf::from("state"),

@@ -45,6 +45,11 @@ pub fn late(app: &str) -> TopicName {
     TopicName::new(&format!("{app}-late"))
 }
 
+/// Where records go that get another key, on their way to the tasks of that key.
+pub fn repartition(app: &str, name: &str) -> TopicName {
+    TopicName::new(&format!("{app}-{name}-repartition"))
+}
+
 /// From where a store can be rebuilt.
 pub fn changelog(app: &str, store: &str) -> TopicName {
     TopicName::new(&format!("{app}-{store}-changelog"))

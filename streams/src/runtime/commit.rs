@@ -203,12 +203,11 @@ impl<M: Clone + 'static> StreamThread<M> {
         for one in sealed {
             let (Some(decision), task) = (&one.decision, &self.tasks[one.index].task) else { continue };
             let writer = self.txn.id().to_owned();
-            let note = Note { epoch: decision.epoch, decision: task.decision_at, writer }.to_string();
-            let ends = decision.position.channels.iter();
-            commits.extend(ends.map(|(tp, progress)| Commit {
-                tp: tp.clone(),
-                offset: progress.next,
-                note: note.clone(),
+            let position = &decision.position;
+            commits.extend(position.offsets().into_iter().map(|(tp, offset)| {
+                let (epoch, decision, writer) = (decision.epoch, task.decision_at, writer.clone());
+                let note = Note { epoch, decision, writer, origins: position.numbers(&tp) };
+                Commit { tp, offset, note: note.to_string() }
             }));
         }
         if commits.is_empty() {

@@ -3,13 +3,16 @@
 //!
 //! ```text
 //! decision  4c 44 · version u8 · epoch u64 · list{from u64} · position · list{channel u16 · pos u64 · ts i64}
-//!           · option{state digest u128}
+//!           · option{state digest u128} · tail
 //! position  n u64 · option{T i64} · option{last key} · list{channel} · list{tick} · list{output}
 //! key       ts i64 · rank u16 · seq u64 · topic rank u16 · partition u32 · pos u64
 //! channel   topic text · partition u32 · option{ts i64 · seq u64} · next u64 · left u8
 //! tick      node u32 · number u32 · interval u64 ns · align i64 · catch-up u8 · firing u8 [· at i64]
 //! output    topic text · partition u32 · count u64 · chain 32 bytes
+//! tail      origin of the last key u16 · list{topic text · partition u32 · offset u64} · bye u8
 //! ```
+//! Version 1 has no tail. The list of the tail holds the first unprocessed offset of each partition that
+//! several writers share; its channels come one after the other, and their `next` is the writer's number.
 //! Integers big-endian; `list` begins with its length u32, `text` too, `option` with 0 or 1. `from` are the
 //! offsets at which the epoch began, in order of the channels; `next` are those at which it ended.
 
@@ -25,7 +28,7 @@ use crate::topology::processor::{CatchUp, Schedule};
 use crate::wire::{Reader, Writer};
 
 const MAGIC: [u8; 2] = *b"LD";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Where a task stands between two records: with its stores, all there is to know about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +45,10 @@ pub struct Position {
     pub ticks: Vec<Due>,
     /// What it has written, per partition.
     pub outputs: Vec<Output>,
+    /// First unprocessed offset of each partition that several writers share.
+    pub fetched: Vec<(Tp, Offset)>,
+    /// It has told those below it that it leaves.
+    pub bye: bool,
 }
 
 /// What a task has written to one partition since its first epoch.
@@ -78,13 +85,14 @@ impl Decision {
         w.u8(VERSION);
         w.u64(self.epoch);
         w.list(self.from.iter(), |w, from| w.u64(from.0));
-        self.position.encode(&mut w);
+        self.position.encode_body(&mut w);
         w.list(self.virtual_beacons.iter(), |w, beacon| {
             w.u16(beacon.channel);
             w.u64(beacon.pos.0);
             w.i64(beacon.ts.0);
         });
         w.option(self.state, |w, state| w.u128(state.0));
+        self.position.encode_tail(&mut w);
         w.0
     }
 
@@ -94,24 +102,83 @@ impl Decision {
     /// They say none that this version understands.
     pub fn decode(bytes: &[u8]) -> Result<Decision, CodecError> {
         let mut r = Reader(bytes);
-        if (r.array::<2>()?, r.u8()?) != (MAGIC, VERSION) {
+        let (magic, version) = (r.array::<2>()?, r.u8()?);
+        if magic != MAGIC || !(1..=VERSION).contains(&version) {
             return Err(CodecError::new("not a decision record of this version"));
         }
-        let decision = Decision {
+        let mut decision = Decision {
             epoch: r.u64()?,
             from: r.list(|r| r.u64().map(Offset))?,
-            position: Position::decode(&mut r)?,
+            position: Position::decode_body(&mut r)?,
             virtual_beacons: r
                 .list(|r| Ok(VirtualBeacon { channel: r.u16()?, pos: Offset(r.u64()?), ts: Ts(r.i64()?) }))?,
             state: r.option(|r| r.u128().map(StateDigest))?,
         };
+        if version > 1 {
+            decision.position.decode_tail(&mut r)?;
+        }
         r.end()?;
         Ok(decision)
     }
 }
 
 impl Position {
+    /// First unprocessed offset of each input partition.
+    pub fn offsets(&self) -> Vec<(Tp, Offset)> {
+        let mut offsets: Vec<(Tp, Offset)> = Vec::new();
+        for (tp, progress) in &self.channels {
+            if offsets.last().is_some_and(|(last, _)| last == tp) {
+                continue;
+            }
+            let shared = self.fetched.iter().find(|(known, _)| known == tp);
+            offsets.push((tp.clone(), shared.map_or(progress.next, |(_, offset)| *offset)));
+        }
+        offsets
+    }
+
+    /// Next number of each writer of a shared partition; empty if it is not shared.
+    pub fn numbers(&self, tp: &Tp) -> Vec<u64> {
+        if self.fetched.iter().all(|(shared, _)| shared != tp) {
+            return Vec::new();
+        }
+        let channels = self.channels.iter().filter(|(known, _)| known == tp);
+        channels.map(|(_, progress)| progress.next.0).collect()
+    }
+
     pub(crate) fn encode(&self, w: &mut Writer) {
+        self.encode_body(w);
+        self.encode_tail(w);
+    }
+
+    /// What [`Position::encode`] wrote, or what version 1 did.
+    pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Position, CodecError> {
+        let mut position = Position::decode_body(r)?;
+        if !r.0.is_empty() {
+            position.decode_tail(r)?;
+        }
+        Ok(position)
+    }
+
+    fn encode_tail(&self, w: &mut Writer) {
+        w.u16(self.last.map_or(0, |last| last.origin));
+        w.list(self.fetched.iter(), |w, (tp, offset)| {
+            write_tp(w, tp);
+            w.u64(offset.0);
+        });
+        w.u8(u8::from(self.bye));
+    }
+
+    fn decode_tail(&mut self, r: &mut Reader<'_>) -> Result<(), CodecError> {
+        let origin = r.u16()?;
+        if let Some(last) = &mut self.last {
+            last.origin = origin;
+        }
+        self.fetched = r.list(|r| Ok((read_tp(r)?, Offset(r.u64()?))))?;
+        self.bye = flag(r)?;
+        Ok(())
+    }
+
+    fn encode_body(&self, w: &mut Writer) {
         w.u64(self.n);
         w.option(self.time, |w, time| w.i64(time.0));
         w.option(self.last, write_key);
@@ -132,7 +199,7 @@ impl Position {
         });
     }
 
-    pub(crate) fn decode(r: &mut Reader<'_>) -> Result<Position, CodecError> {
+    fn decode_body(r: &mut Reader<'_>) -> Result<Position, CodecError> {
         Ok(Position {
             n: r.u64()?,
             time: r.option(|r| r.i64().map(Ts))?,
@@ -144,6 +211,8 @@ impl Position {
             })?,
             ticks: r.list(read_due)?,
             outputs: r.list(|r| Ok(Output { tp: read_tp(r)?, count: r.u64()?, chain: Chain(r.array()?) }))?,
+            fetched: Vec::new(),
+            bye: false,
         })
     }
 }
@@ -173,6 +242,7 @@ fn read_key(r: &mut Reader<'_>) -> Result<CanonicalKey, CodecError> {
         seq: r.u64()?,
         topic_rank: r.u16()?,
         partition: r.u32()?,
+        origin: 0,
         pos: Offset(r.u64()?),
     })
 }
@@ -224,7 +294,15 @@ mod tests {
     fn decision() -> Decision {
         let topic = TopicName::new("market.okx");
         let eff = Eff { ts: Ts(-7), seq: 3 };
-        let key = CanonicalKey { ts: Ts(-7), rank: 1, seq: 3, topic_rank: 2, partition: 4, pos: Offset(8) };
+        let key = CanonicalKey {
+            ts: Ts(-7),
+            rank: 1,
+            seq: 3,
+            topic_rank: 2,
+            partition: 4,
+            origin: 6,
+            pos: Offset(8),
+        };
         let schedule = |catch_up| Schedule { interval: Duration::from_secs(1), align: Ts(5), catch_up };
         let due = |number, catch_up, next| Due { node: 9, number, schedule: schedule(catch_up), next };
         Decision {
@@ -244,6 +322,8 @@ mod tests {
                     due(2, CatchUp::Every, Firing::Stopped),
                 ],
                 outputs: vec![Output { tp: Tp::new(&topic, 0), count: 6, chain: Chain([7; 32]) }],
+                fetched: vec![(Tp::new(&topic, 5), Offset(77))],
+                bye: true,
             },
             virtual_beacons: vec![VirtualBeacon { channel: 1, pos: Offset(2), ts: Ts(3) }],
             state: Some(StateDigest(u128::MAX - 1)),
@@ -313,12 +393,28 @@ mod tests {
                     count: 6,
                     chain: Chain([8; 32]),
                 }],
+                fetched: Vec::new(),
+                bye: false,
             },
             virtual_beacons: vec![VirtualBeacon { channel: 0, pos: Offset(6), ts: Ts(10) }],
             state: None,
         };
         assert_eq!(Decision::decode(&fields.concat()), Ok(expected.clone()));
-        assert_eq!(expected.encode(), fields.concat());
+        // Version 2 adds a tail: no origin, nothing shared, no bye.
+        let tail = [0; 7];
+        let version_2 = [b"LD\x02", &fields.concat()[3..], &tail].concat();
+        assert_eq!(Decision::decode(&version_2), Ok(expected.clone()));
+        assert_eq!(expected.encode(), version_2);
+    }
+
+    #[test]
+    fn a_restart_reads_every_partition_from_what_is_not_processed() {
+        let mut position = decision().position;
+        let shared = position.channels[1].clone();
+        position.channels.push(shared);
+        let offsets: Vec<(u32, u64)> =
+            position.offsets().iter().map(|(tp, offset)| (tp.partition, offset.0)).collect();
+        assert_eq!(offsets, [(4, 9), (5, 77)]);
     }
 
     #[test]

@@ -12,10 +12,16 @@
 //! was taken to be at its end) and it then gets an older record after all, it is lifted just above what has
 //! been processed: a [`VirtualBeacon`], kept as a decision, so that a second run finds the same order.
 
-use crate::beacon::{Beacon, is_reserved};
+mod channel;
+mod reorder;
+
 use crate::log::Tp;
-use crate::record::{Batch, InRecord, Offset};
+use crate::record::{Batch, Offset};
 use crate::time::Ts;
+use channel::Head;
+use reorder::Reader;
+
+pub use channel::{Channel, Progress};
 
 /// Place of a record among all records of a task. Total: no two records have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +36,9 @@ pub struct CanonicalKey {
     pub topic_rank: u16,
     /// Of the topic.
     pub partition: u32,
-    /// Offset in the partition.
+    /// Writer within the partition.
+    pub origin: u16,
+    /// Offset in the partition, or the writer's own number where several share it.
     pub pos: Offset,
 }
 
@@ -54,42 +62,6 @@ pub struct VirtualBeacon {
     pub ts: Ts,
 }
 
-/// What a channel is and how far it has come: all of it that must outlive a crash.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Greatest time so far; `None` before any record.
-    pub eff: Option<Eff>,
-    /// Next offset to process.
-    pub next: Offset,
-    /// Its origin said bye and has written nothing since.
-    pub left: bool,
-}
-
-/// One ordered input of a task.
-#[derive(Debug)]
-pub struct Channel {
-    /// The partition.
-    pub tp: Tp,
-    rank: u16,
-    topic_rank: u16,
-    progress: Progress,
-    batch: Batch,
-    at: usize,
-    head: Option<Head>,
-    /// The last `take` reached the readable end.
-    pub caught_up: bool,
-    /// Records from here on are not looked at; a restore stops here.
-    limit: Option<Offset>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Head {
-    key: CanonicalKey,
-    beacon: Option<Beacon>,
-    /// It came too late and was lifted to this time.
-    lift: Option<Ts>,
-}
-
 /// What a merge does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pick {
@@ -107,6 +79,10 @@ pub enum Pick {
 #[derive(Debug, Default)]
 pub struct Merge {
     channels: Vec<Channel>,
+    /// Of the partitions that several channels share.
+    readers: Vec<Reader>,
+    /// Bytes that may wait in the channels of one shared partition.
+    pub reorder_bytes_max: usize,
     last: Option<CanonicalKey>,
     /// An empty channel at its readable end is not waited for.
     pub finite: bool,
@@ -114,74 +90,64 @@ pub struct Merge {
     lifted: Vec<VirtualBeacon>,
 }
 
-impl Channel {
-    /// A channel that starts at `next`.
-    pub fn new(tp: Tp, rank: u16, topic_rank: u16, next: Offset) -> Channel {
-        let progress = Progress { eff: None, next, left: false };
-        Channel {
-            tp,
-            rank,
-            topic_rank,
-            progress,
-            batch: Batch::default(),
-            at: 0,
-            head: None,
-            caught_up: false,
-            limit: None,
-        }
-    }
-
-    /// How far it has come.
-    pub fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
-    /// Index of its topic among the source topics, sorted bytewise.
-    pub fn topic_rank(&self) -> u16 {
-        self.topic_rank
-    }
-
-    /// Has every fetched record been processed?
-    pub fn is_empty(&self) -> bool {
-        self.at == self.batch.len()
-    }
-
-    /// Does it need records before the merge can go on?
-    pub fn is_hungry(&self) -> bool {
-        self.is_empty() && !self.is_at_limit()
-    }
-
-    /// The record that is its head.
-    pub fn record(&self) -> Option<InRecord<'_>> {
-        self.batch.get(self.at)
-    }
-
-    fn is_at_limit(&self) -> bool {
-        let next = self.record().map_or(self.progress.next, |record| record.offset);
-        self.limit.is_some_and(|limit| next >= limit)
-    }
-
-    fn key(&self, eff: Eff, pos: Offset) -> CanonicalKey {
-        CanonicalKey {
-            ts: eff.ts,
-            rank: self.rank,
-            seq: eff.seq,
-            topic_rank: self.topic_rank,
-            partition: self.tp.partition,
-            pos,
-        }
-    }
-
-    fn is_waited_for(&self, finite: bool) -> bool {
-        let passed = (self.progress.left || finite) && self.caught_up;
-        !passed && !self.is_at_limit()
-    }
-}
-
 impl Merge {
     /// Channels in the order by which a task numbers them; `last` as [`Merge::last`] told it.
     pub fn new(channels: Vec<Channel>, last: Option<CanonicalKey>) -> Merge {
-        Merge { channels, last, ..Merge::default() }
+        Merge { channels, last, reorder_bytes_max: usize::MAX, ..Merge::default() }
+    }
+
+    /// Adds a channel.
+    pub fn push(&mut self, channel: Channel) {
+        self.channels.push(channel);
+    }
+
+    /// Adds a partition that `origins` writers share, each with a channel like this one.
+    pub fn share(&mut self, tp: &Tp, origins: u16, channel: impl Fn() -> Channel) {
+        let first = self.channels.len();
+        for origin in 0..origins {
+            let shared = Some(self.readers.len());
+            self.channels.push(Channel { origin, shared, ..channel() });
+        }
+        let channels = first..self.channels.len();
+        self.readers.push(Reader { tp: tp.clone(), channels, next: Offset(0), scratch: Batch::default() });
+    }
+
+    /// Every partition that is read, once, and the first offset that is not processed.
+    pub fn inputs(&self) -> Vec<(Tp, Offset)> {
+        let mut inputs = Vec::new();
+        for (i, channel) in self.channels.iter().enumerate() {
+            match channel.shared.map(|reader| &self.readers[reader]) {
+                None => inputs.push((channel.tp.clone(), channel.progress.next)),
+                Some(reader) if reader.channels.start == i => {
+                    inputs.push((reader.tp.clone(), reader.unprocessed(&self.channels)));
+                }
+                Some(_) => {}
+            }
+        }
+        inputs
+    }
+
+    /// First unprocessed offset of each shared partition: with the progress of all channels, where it stands.
+    pub fn fetched(&self) -> Vec<(Tp, Offset)> {
+        let at = |reader: &Reader| (reader.tp.clone(), reader.unprocessed(&self.channels));
+        self.readers.iter().map(at).collect()
+    }
+
+    /// Moves a partition to this offset, forgetting what was fetched of it; a shared one goes on dropping what
+    /// its channels have processed. `false`: it is not read here.
+    pub fn move_to(&mut self, tp: &Tp, offset: Offset) -> bool {
+        let Some(i) = self.channels.iter().position(|channel| channel.tp == *tp) else { return false };
+        match self.channels[i].shared {
+            None => {
+                let progress = Progress { next: offset, ..self.channels[i].progress.clone() };
+                self.set_progress(i, progress);
+            }
+            Some(reader) => {
+                self.forget_fetched(i);
+                self.readers[reader].next = offset;
+            }
+        }
+        true
     }
 
     /// The channels.
@@ -220,6 +186,26 @@ impl Merge {
     /// Lifts that an earlier run made and this one repeats.
     pub fn follow(&mut self, beacons: impl IntoIterator<Item = VirtualBeacon>) {
         self.follow.extend(beacons);
+        for i in 0..self.channels.len() {
+            self.apply_followed(i);
+            self.look_at_head(i);
+        }
+    }
+
+    /// A lift stands just before the record of its place: it is made as soon as that is the next one.
+    fn apply_followed(&mut self, i: usize) {
+        if self.follow.is_empty() {
+            return;
+        }
+        let channel = &mut self.channels[i];
+        let next = channel.progress.next;
+        self.follow.retain(|beacon| {
+            let due = usize::from(beacon.channel) == i && beacon.pos <= next;
+            if due {
+                channel.lift(beacon.ts);
+            }
+            !due
+        });
     }
 
     /// Lifts made since this was last asked, that no earlier run made.
@@ -227,22 +213,50 @@ impl Merge {
         std::mem::take(&mut self.lifted)
     }
 
-    /// Forgets records that were fetched and not processed: they will be fetched again.
-    pub fn forget_fetched(&mut self, i: usize) {
+    /// Stops waiting for an empty channel: it is lifted to where the first waiting record can be processed.
+    /// `false`: none waits.
+    pub fn skip(&mut self, i: usize) -> bool {
+        let Some(head) = self.channels.iter().filter_map(|channel| Some(channel.head?.key)).min() else {
+            return false;
+        };
         let channel = &mut self.channels[i];
-        channel.batch.clear();
-        channel.at = 0;
-        channel.head = None;
-        channel.caught_up = false;
+        let pos = channel.progress.next;
+        let passes = |ts: Ts| channel.key(Eff { ts, seq: 0 }, pos) > head;
+        let ts = if passes(head.ts) { head.ts } else { Ts(head.ts.0.saturating_add(1)) };
+        channel.lift(ts);
+        self.lifted.push(VirtualBeacon { channel: i as u16, pos, ts });
+        true
+    }
+
+    /// Does the partition of a channel hold so much that it must not be fetched from?
+    pub fn is_full(&self, i: usize) -> bool {
+        let reader = self.channels[i].shared.map(|reader| &self.readers[reader]);
+        reader.is_some_and(|reader| reader.bytes(&self.channels) >= self.reorder_bytes_max)
+    }
+
+    /// Forgets records that were fetched and not processed: they will be fetched again. What shares its
+    /// partition is forgotten too.
+    pub fn forget_fetched(&mut self, i: usize) {
+        let Some(reader) = self.channels[i].shared else { return self.channels[i].forget() };
+        let reader = &mut self.readers[reader];
+        reader.next = reader.unprocessed(&self.channels);
+        self.channels[reader.channels.clone()].iter_mut().for_each(Channel::forget);
     }
 
     /// Lets `fetch` fill the batch of an empty channel; it tells whether the readable end was reached.
-    /// Offsets before the position are skipped: a log may deliver a few after it was moved.
-    pub fn refill<E>(
+    /// Offsets before the position are skipped: a log may deliver a few after it was moved. Of a shared
+    /// partition every channel gets its part.
+    ///
+    /// # Errors
+    /// That of `fetch`, or what is wrong with a record of a shared partition.
+    pub fn refill<E: From<SharedInput>>(
         &mut self,
         i: usize,
         fetch: impl FnOnce(&Tp, &mut Batch) -> Result<bool, E>,
     ) -> Result<usize, E> {
+        if let Some(reader) = self.channels[i].shared {
+            return self.refill_shared(reader, fetch);
+        }
         let channel = &mut self.channels[i];
         channel.batch.clear();
         channel.at = 0;
@@ -253,6 +267,23 @@ impl Merge {
         }
         let n = channel.batch.len() - channel.at;
         self.look_at_head(i);
+        Ok(n)
+    }
+
+    fn refill_shared<E: From<SharedInput>>(
+        &mut self,
+        reader: usize,
+        fetch: impl FnOnce(&Tp, &mut Batch) -> Result<bool, E>,
+    ) -> Result<usize, E> {
+        let reader = &mut self.readers[reader];
+        reader.scratch.clear();
+        let caught_up = fetch(&reader.tp, &mut reader.scratch)?;
+        let n = reader.distribute(&mut self.channels, caught_up).map_err(SharedInput)?;
+        for i in reader.channels.clone() {
+            if self.channels[i].head.is_none() {
+                self.look_at_head(i);
+            }
+        }
         Ok(n)
     }
 
@@ -298,126 +329,25 @@ impl Merge {
             };
             channel.at += 1;
             self.lifted.extend(lift.map(|ts| VirtualBeacon { channel: i as u16, pos: key.pos, ts }));
-            self.follow.retain(|beacon| usize::from(beacon.channel) != i || beacon.pos > key.pos);
+            self.apply_followed(i);
         }
         self.look_at_head(i);
     }
 
-    /// Computes the head's key, lifting it if it comes too late. A lift counts as made when its record is
-    /// processed: until then it decides nothing.
+    /// Has every origin of every input said bye?
+    pub fn all_left(&self) -> bool {
+        self.channels.iter().all(|channel| channel.progress.left && channel.is_empty())
+    }
+
     fn look_at_head(&mut self, i: usize) {
-        let channel = &mut self.channels[i];
-        channel.head = None;
-        let Some(record) = channel.record().filter(|_| !channel.is_at_limit()) else { return };
-        let beacon = record.key.filter(|key| is_reserved(key));
-        let beacon = beacon.and_then(|key| Beacon::decode(Some(key), record.value));
-        let own = match beacon {
-            Some(beacon) => Eff { ts: beacon.bound, seq: 0 },
-            None => Eff { ts: record.ts, seq: record.seq },
-        };
-        let pos = record.offset;
-        let followed = self.follow.iter().filter(|b| usize::from(b.channel) == i && b.pos == pos);
-        let followed = followed.map(|b| Eff { ts: b.ts, seq: 0 }).max();
-        let mut eff = own.max(channel.progress.eff.unwrap_or(own)).max(followed.unwrap_or(own));
-        let mut lift = None;
-        if let Some(last) = self.last.filter(|last| channel.key(eff, pos) < *last) {
-            let ts = Ts(last.ts.0.saturating_add(1));
-            (eff, lift) = (Eff { ts, seq: 0 }, Some(ts));
-        }
-        channel.head = Some(Head { key: channel.key(eff, pos), beacon, lift });
+        let last = self.last;
+        self.channels[i].look_at_head(last);
     }
 }
+
+/// A record of a partition that several writers share does not say whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedInput(pub String);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::log::TopicName;
-
-    fn merge() -> Merge {
-        let tp = |name| Tp::new(&TopicName::new(name), 0);
-        let channels = vec![Channel::new(tp("a"), 0, 0, Offset(0)), Channel::new(tp("b"), 1, 1, Offset(0))];
-        Merge::new(channels, None)
-    }
-
-    /// Fetches records (offset, ts); a negative offset is a bye.
-    fn fetch(merge: &mut Merge, i: usize, records: &[(i64, i64)]) {
-        let fetched = merge.refill::<()>(i, |_, batch| {
-            for (offset, ts) in records {
-                let beacon = Beacon { origin: 0, bound: Ts(*ts), bye: true };
-                let (key, value) = (beacon.key(), beacon.value());
-                let (key, value) = if *offset < 0 { (&key[..], &value[..]) } else { (&b"k"[..], &b"v"[..]) };
-                let pos = Offset(offset.unsigned_abs());
-                batch.push(pos, Ts(*ts), 0, Some(key), Some(value), std::iter::empty());
-            }
-            Ok(true)
-        });
-        fetched.expect("fetched");
-    }
-
-    /// Processes all it can: (channel, time).
-    fn drain(merge: &mut Merge) -> Vec<(usize, i64)> {
-        let mut done = Vec::new();
-        while let Pick::Record(i) | Pick::Beacon(i) = merge.pick() {
-            done.push((i, merge.head_key(i).expect("picked").ts.0));
-            merge.advance(i);
-        }
-        done
-    }
-
-    #[test]
-    fn a_channel_that_left_is_not_waited_for_once_it_is_known_to_be_at_its_end() {
-        let mut m = merge();
-        fetch(&mut m, 0, &[(0, 10), (-1, 12)]);
-        fetch(&mut m, 1, &[(0, 11), (1, 50)]);
-        assert_eq!(drain(&mut m), [(0, 10), (1, 11), (0, 12), (1, 50)]);
-        assert_eq!(m.pick(), Pick::Wait(1), "the other one is");
-        m.forget_fetched(0);
-        fetch(&mut m, 1, &[(2, 60)]);
-        assert_eq!(m.pick(), Pick::Wait(0), "more of it may be there");
-        fetch(&mut m, 0, &[]);
-        assert_eq!(drain(&mut m), [(1, 60)]);
-    }
-
-    #[test]
-    fn what_comes_after_its_time_is_lifted_and_a_second_run_lifts_it_to_the_same_place() {
-        let mut first = merge();
-        fetch(&mut first, 0, &[(-1, 12)]);
-        fetch(&mut first, 1, &[(0, 11), (1, 50)]);
-        assert_eq!(drain(&mut first), [(1, 11), (0, 12), (1, 50)]);
-        fetch(&mut first, 0, &[(2, 20), (3, 70)]);
-        assert_eq!(first.take_lifted(), [], "nothing is decided before it is processed");
-        fetch(&mut first, 1, &[(2, 51), (3, 90)]);
-        assert_eq!(drain(&mut first), [(0, 51), (1, 51), (0, 70)]);
-        let lifted = first.take_lifted();
-        assert_eq!(lifted, [VirtualBeacon { channel: 0, pos: Offset(2), ts: Ts(51) }]);
-
-        let mut second = merge();
-        second.follow(lifted);
-        fetch(&mut second, 0, &[(-1, 12), (2, 20), (3, 70)]);
-        fetch(&mut second, 1, &[(0, 11), (1, 50), (2, 51), (3, 90)]);
-        assert_eq!(drain(&mut second), [(1, 11), (0, 12), (1, 50), (0, 51), (1, 51), (0, 70)]);
-        assert_eq!(second.take_lifted(), [], "it was no decision of this run");
-    }
-
-    #[test]
-    fn a_limit_ends_a_channel_early() {
-        let mut m = merge();
-        m.set_limit(0, Some(Offset(1)));
-        m.set_limit(1, Some(Offset(0)));
-        fetch(&mut m, 0, &[(0, 10), (1, 11)]);
-        assert_eq!(drain(&mut m), [(0, 10)]);
-        assert_eq!((m.pick(), m.channel(0).is_hungry()), (Pick::End, false));
-        m.set_limit(0, Some(Offset(2)));
-        assert_eq!(drain(&mut m), [(0, 11)]);
-    }
-
-    #[test]
-    fn what_was_processed_before_is_skipped_when_it_is_delivered_again() {
-        let mut m = merge();
-        m.set_progress(0, Progress { eff: None, next: Offset(5), left: false });
-        fetch(&mut m, 1, &[(-1, 1)]);
-        fetch(&mut m, 0, &[(3, 10), (4, 11), (7, 12)]);
-        assert_eq!(drain(&mut m), [(1, 1), (0, 12)]);
-        assert_eq!(m.channel(0).progress().next, Offset(8));
-    }
-}
+mod tests;

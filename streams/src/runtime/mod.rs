@@ -10,10 +10,12 @@
 //! Results are a function of the input log and the decision log: thread count, batch size, speed and
 //! restarts change no output byte.
 
+mod below;
 pub mod commit;
 pub mod decision;
 mod end;
 mod graph;
+mod inputs;
 pub mod merge;
 pub mod metrics;
 pub mod outbox;

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use crate::beacon::Beacon;
 use crate::digest::Chain;
 use crate::log::Tp;
 use crate::record::{Header, Key, Offset, OutRecord, header};
@@ -71,6 +72,8 @@ struct Entry {
     ts: Ts,
     seq: u64,
     headers: Headers,
+    /// Its number among the outputs of this task in its partition, once it is settled.
+    number: u64,
 }
 
 #[derive(Debug)]
@@ -86,6 +89,8 @@ struct Target {
     tp: Tp,
     count: u64,
     chain: Chain,
+    /// This task is one of several writers of the partition: its records say so.
+    origin: Option<u16>,
 }
 
 /// Records on their way out, oldest first.
@@ -111,8 +116,24 @@ impl Outbox {
         if let Some(known) = self.targets.iter().position(|target| target.tp == tp) {
             return known;
         }
-        self.targets.push(Target { tp, count: 0, chain: Chain::default() });
+        self.targets.push(Target { tp, count: 0, chain: Chain::default(), origin: None });
         self.targets.len() - 1
+    }
+
+    /// This task is the writer `origin` of a partition that it shares with others.
+    pub(crate) fn share(&mut self, to: usize, origin: u16) {
+        self.targets[to].origin = Some(origin);
+    }
+
+    /// Adds a beacon: an output that no record causes.
+    pub(crate) fn push_beacon(&mut self, to: usize, bound: Ts, bye: bool) {
+        let Some(origin) = self.targets[to].origin else { return };
+        let beacon = Beacon { origin, bound, bye };
+        let value = beacon.value();
+        self.bytes.extend_from_slice(&value);
+        let (key, value) = (Some(Key::new(&beacon.key())), Some(value.len()));
+        let headers = Headers::None;
+        self.entries.push_back(Entry { to, key, value, ts: bound, seq: 0, headers, number: 0 });
     }
 
     /// Outputs from now on are caused by this record.
@@ -144,7 +165,7 @@ impl Outbox {
         let value = fitting.inspect_err(|_| self.bytes.truncate(start))?;
         let headers = Headers::Src(Src { cause: self.cause, k: self.k }, note);
         self.k += 1;
-        self.entries.push_back(Entry { to, key: Some(key), value, ts, seq, headers });
+        self.entries.push_back(Entry { to, key: Some(key), value, ts, seq, headers, number: 0 });
         Ok(())
     }
 
@@ -159,7 +180,15 @@ impl Outbox {
     ) {
         self.bytes.extend_from_slice(value.unwrap_or_default());
         let (key, value) = (key.map(Key::new), value.map(<[u8]>::len));
-        self.entries.push_back(Entry { to, key, value, ts, seq, headers: Headers::Named(headers) });
+        self.entries.push_back(Entry {
+            to,
+            key,
+            value,
+            ts,
+            seq,
+            headers: Headers::Named(headers),
+            number: 0,
+        });
     }
 
     /// Adds a record of the engine's own: neither counted nor chained.
@@ -167,7 +196,7 @@ impl Outbox {
         debug_assert_eq!(self.settled, self.entries.len(), "between records");
         self.bytes.extend_from_slice(value.unwrap_or_default());
         let (key, value) = (Some(Key::new(key)), value.map(<[u8]>::len));
-        self.entries.push_back(Entry { to, key, value, ts, seq: 0, headers: Headers::None });
+        self.entries.push_back(Entry { to, key, value, ts, seq: 0, headers: Headers::None, number: 0 });
         (self.settled, self.settled_bytes) = (self.entries.len(), self.bytes.len());
     }
 
@@ -186,10 +215,11 @@ impl Outbox {
     /// What was added cannot be taken back any more: it is counted and chained.
     pub fn settle(&mut self) {
         let mut at = self.settled_bytes;
-        for entry in self.entries.iter().skip(self.settled) {
+        for entry in self.entries.iter_mut().skip(self.settled) {
             let value = entry.value.map(|len| &self.bytes[at..at + len]);
             at += entry.value.unwrap_or(0);
             let target = &mut self.targets[entry.to];
+            entry.number = target.count;
             target.count += 1;
             target.chain.push(entry.key.as_deref(), value, entry.ts);
         }
@@ -209,7 +239,7 @@ impl Outbox {
         while let Some(entry) = self.entries.front() {
             let end = self.sent_bytes + entry.value.unwrap_or(0);
             let value = entry.value.map(|_| &self.bytes[self.sent_bytes..end]);
-            entry.send(&self.targets[entry.to].tp, value, &mut send)?;
+            entry.send(&self.targets[entry.to], value, &mut send)?;
             self.entries.pop_front();
             (self.sent_bytes, self.settled) = (end, self.entries.len());
         }
@@ -251,36 +281,48 @@ impl Outbox {
 impl Entry {
     fn send<E>(
         &self,
-        tp: &Tp,
+        target: &Target,
         value: Option<&[u8]>,
         send: &mut impl FnMut(OutRecord<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut record =
-            OutRecord { tp, key: self.key.as_deref(), value, ts: self.ts, seq: self.seq, headers: &[] };
-        match &self.headers {
-            Headers::None => send(record),
-            Headers::Src(src, note) => {
-                let src = src.encode();
-                let src = Header { name: header::SRC, value: &src };
-                match note {
-                    None => send(OutRecord { headers: &[src], ..record }),
-                    Some(Note::Revision(n)) => {
-                        let note = Header { name: header::REVISION, value: &n.to_be_bytes() };
-                        send(OutRecord { headers: &[src, note], ..record })
-                    }
-                    Some(Note::LateBy(by)) => {
-                        let note = Header { name: header::LATE_BY, value: &by.to_be_bytes() };
-                        send(OutRecord { headers: &[src, note], ..record })
-                    }
+        let (tp, key, ts, seq) = (&target.tp, self.key.as_deref(), self.ts, self.seq);
+        let mut sending = |headers: &[Header<'_>]| send(OutRecord { tp, key, value, ts, seq, headers });
+        let src = match &self.headers {
+            Headers::Named(named) => {
+                let named: Vec<Header<'_>> =
+                    named.iter().map(|(name, value)| Header { name, value }).collect();
+                return sending(&named);
+            }
+            Headers::None if target.origin.is_none() => return sending(&[]),
+            Headers::None => None,
+            Headers::Src(src, note) => Some((src.encode(), note)),
+        };
+        let (mut room, mut n) = ([Header { name: "", value: &[] }; 4], 0);
+        let mut add = |name, value| {
+            room[n] = Header { name, value };
+            n += 1;
+        };
+        let (revision, late_by, origin, oseq);
+        if let Some((src, note)) = &src {
+            add(header::SRC, src);
+            match note {
+                None => {}
+                Some(Note::Revision(n)) => {
+                    revision = n.to_be_bytes();
+                    add(header::REVISION, &revision);
+                }
+                Some(Note::LateBy(by)) => {
+                    late_by = by.to_be_bytes();
+                    add(header::LATE_BY, &late_by);
                 }
             }
-            Headers::Named(named) => {
-                let headers: Vec<Header<'_>> =
-                    named.iter().map(|(name, value)| Header { name, value }).collect();
-                record.headers = &headers;
-                send(record)
-            }
         }
+        if let Some(writer) = target.origin {
+            (origin, oseq) = (writer.to_be_bytes(), self.number.to_be_bytes());
+            add(header::ORIGIN, &origin);
+            add(header::OSEQ, &oseq);
+        }
+        sending(&room[..n])
     }
 }
 

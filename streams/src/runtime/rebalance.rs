@@ -84,9 +84,7 @@ pub(crate) fn committed<M>(
 
 /// Reads the inputs of a restored task from where it stands; anything fetched before is fetched again.
 pub(crate) fn rewind<M: Clone + 'static>(task: &Task<M>, consumer: &mut dyn Consumer) -> Result<(), Error> {
-    let channels = task.merge.channels().iter();
-    let starts: Vec<(Tp, Offset)> =
-        channels.map(|channel| (channel.tp.clone(), channel.progress().next)).collect();
+    let starts: Vec<(Tp, Offset)> = task.merge.inputs();
     Ok(consumer.answer(Answer::Start(&starts))?)
 }
 

@@ -119,6 +119,7 @@ impl Restore {
             }
             Stage::Replay(decision) => match replay(task, reader, decision)? {
                 Step::Done => {
+                    task.follow_bye(&decision.position);
                     compare(task, decision)?;
                     Ok(self.next_epoch(task))
                 }
@@ -213,13 +214,13 @@ fn start_inputs<M: Clone + 'static>(
     reader: &mut dyn Consumer,
 ) -> Result<(), Error> {
     let mut starts = Vec::new();
-    for channel in task.merge.channels() {
-        let (need, have) = (channel.progress().next, log.range(&channel.tp)?.first);
+    for (tp, need) in task.merge.inputs() {
+        let have = log.range(&tp)?.first;
         if need < have {
-            let tp = channel.tp.to_string();
+            let tp = tp.to_string();
             return Err(LogError::HistoryMissing { tp, need: need.0, have: have.0 }.into());
         }
-        starts.push((channel.tp.clone(), need));
+        starts.push((tp, need));
     }
     Ok(reader.answer(Answer::Start(&starts))?)
 }
@@ -276,8 +277,8 @@ fn common_note<M: Clone + 'static>(
 
 fn start_at_first<M: Clone + 'static>(task: &mut Task<M>, log: &dyn Log) -> Result<(), Error> {
     let tps: Vec<Tp> = task.inputs().cloned().collect();
-    for (i, tp) in tps.iter().enumerate() {
-        task.start_at(i, log.range(tp)?.first);
+    for tp in &tps {
+        task.start_at(tp, log.range(tp)?.first);
     }
     Ok(())
 }

@@ -7,9 +7,11 @@ use crate::digest::{Chain, StateDigest};
 use crate::error::Error;
 use crate::log::{Log, TopicName, Tp, topic};
 use crate::record::{Batch, InRecord, Offset, Record};
+use crate::runtime::below::Below;
 use crate::runtime::decision::{Decision, Position};
 use crate::runtime::graph::{FailureKind, Graph, NodeFailure, Reach, Target, store_slots};
-use crate::runtime::merge::{Channel, Merge, Pick};
+use crate::runtime::inputs::{self, Quiet};
+use crate::runtime::merge::{Merge, Pick, SharedInput};
 use crate::runtime::outbox::{Cause, Outbox};
 use crate::runtime::poison::{self, Rate};
 use crate::runtime::state::TaskState;
@@ -17,9 +19,9 @@ use crate::runtime::tick::Ticks;
 use crate::settings::Settings;
 use crate::store::checkpoint::Sums;
 use crate::store::{Failure, Since, Stores};
-use crate::time::Ts;
+use crate::time::{Mono, Ts};
 use crate::topology::processor::{Poison, TaskId};
-use crate::topology::{NodeId, SubTopology, Topology};
+use crate::topology::{NodeId, Topology};
 
 /// What a task is made of.
 pub(crate) struct Blueprint<'a, M> {
@@ -64,6 +66,8 @@ pub(crate) struct Task<M> {
     from: Vec<Offset>,
     /// Source node of each channel.
     sources: Vec<NodeId>,
+    quiet: Quiet,
+    below: Below,
     topology: Arc<Topology<M>>,
     fingerprint: Chain,
     rate: Rate,
@@ -94,11 +98,15 @@ impl<M: Clone + 'static> Task<M> {
         let stores = store_slots(topology, sub, plan.local);
         let changelogs =
             stores.0.iter().map(|slot| outbox.target(own(topic::changelog(app, &slot.name)))).collect();
-        let sources = sources(topology, sub);
+        let (mut merge, sources) = inputs::merge(topology, sub, partition, plan.log)?;
+        merge.reorder_bytes_max = plan.settings.reorder_bytes_max;
+        let below = Below::new(topology, sub, &sinks, &mut outbox, partition);
         Ok(Task {
             id: plan.id,
             state: TaskState::Created,
-            merge: Merge::new(channels(topology, &sources, partition), None),
+            quiet: Quiet::new(topology, &sources),
+            below,
+            merge,
             sums: Sums::default(),
             dead_letters: outbox.target(own(topic::dead_letter(app))),
             decisions: outbox.target(own(topic::decisions(app))),
@@ -164,8 +172,10 @@ impl<M: Clone + 'static> Task<M> {
 
     fn take_head(&mut self, channel: usize, pick: Pick) -> Result<(), Error> {
         let Some(key) = self.merge.head_key(channel) else { return Ok(()) };
-        let cause = Cause { topic_rank: key.topic_rank, partition: key.partition, offset: key.pos };
-        self.outbox.begin(cause);
+        let offset = self.merge.channel(channel).record().map_or(key.pos, |record| record.offset);
+        self.outbox.begin(Cause { topic_rank: key.topic_rank, partition: key.partition, offset });
+        self.below.said_bye = false;
+        self.quiet.heard(channel);
         if self.time.is_none_or(|time| key.ts > time) {
             self.lift(key.ts)?;
         }
@@ -175,7 +185,41 @@ impl<M: Clone + 'static> Task<M> {
         }
         self.merge.advance(channel);
         self.n += 1;
+        if matches!(pick, Pick::Beacon(_)) && self.merge.all_left() {
+            self.say_bye();
+        }
         Ok(())
+    }
+
+    /// Tells those below that nothing follows: every input has left, or a finite one is at its end.
+    pub(crate) fn say_bye(&mut self) {
+        if !self.below.is_empty() && !self.below.said_bye {
+            self.below.say_bye(&mut self.outbox, self.time);
+            self.outbox.settle();
+        }
+    }
+
+    /// Says bye where the run that is followed had said it at the end of the epoch.
+    pub(crate) fn follow_bye(&mut self, position: &Position) {
+        if position.bye {
+            self.say_bye();
+        }
+    }
+
+    /// An empty channel is waited for: goes on without it if its source allows that, or if so much of its
+    /// partition waits already that no more can be fetched. `true`: the merge goes on.
+    pub(crate) fn pass_over(&mut self, channel: usize, now: Mono) -> bool {
+        if self.merge.is_full(channel) {
+            *self.graph.counts.entry("order_forced_total").or_default() += 1;
+            return self.merge.skip(channel);
+        }
+        let state = self.merge.channel(channel);
+        let passes = self.quiet.is_over(channel, state.caught_up && state.is_empty(), now);
+        let passed = passes && self.merge.skip(channel);
+        if passed {
+            *self.graph.counts.entry("idle_skipped_total").or_default() += 1;
+        }
+        passed
     }
 
     /// Stream time rises: everything due until then fires first, then time is there.
@@ -183,6 +227,7 @@ impl<M: Clone + 'static> Task<M> {
         if let Some(from) = self.time {
             self.fire(from, to).map_err(|failure| self.failed(failure))?;
         }
+        self.below.lift(&mut self.outbox, self.time, to);
         self.time = Some(to);
         self.ticks.begin(to);
         self.outbox.settle();
@@ -284,17 +329,22 @@ impl<M: Clone + 'static> Task<M> {
         channel: usize,
         fetch: impl FnOnce(&Tp, &mut Batch) -> Result<bool, Error>,
     ) -> Result<usize, Error> {
-        self.merge.refill(channel, fetch)
+        let refilled = self.merge.refill(channel, |tp, batch| fetch(tp, batch).map_err(Refill::Fetch));
+        refilled.map_err(|e| match e {
+            Refill::Fetch(e) => e,
+            Refill::Shared(SharedInput(what)) => Error::SharedInput { task: self.id.to_string(), what },
+        })
     }
 
-    /// Its input partitions.
+    /// Its input partitions, each once.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = &Tp> {
-        self.merge.channels().iter().map(|channel| &channel.tp)
+        self.merge.channels().iter().filter(|channel| channel.origin == 0).map(|channel| &channel.tp)
     }
 
     /// Has it processed anything since its last epoch?
     pub(crate) fn has_progress(&self) -> bool {
-        self.merge.channels().iter().zip(&self.from).any(|(channel, from)| channel.progress().next != *from)
+        let mut channels = self.merge.channels().iter().zip(&self.from);
+        self.below.has_news() || channels.any(|(channel, from)| channel.progress().next != *from)
     }
 
     /// Shape, stores and application: a checkpoint of another fingerprint is not one of this task.
@@ -312,12 +362,14 @@ impl<M: Clone + 'static> Task<M> {
             channels: channels.map(|channel| (channel.tp.clone(), channel.progress().clone())).collect(),
             ticks: self.ticks.schedules().to_vec(),
             outputs: self.outbox.outputs(),
+            fetched: self.merge.fetched(),
+            bye: self.below.said_bye,
         }
     }
 
     /// Goes on from a position; the stores are loaded separately.
     pub(crate) fn set_position(&mut self, position: &Position) -> Result<(), String> {
-        let known: Vec<&Tp> = self.inputs().collect();
+        let known = self.merge.channels().iter().map(|channel| &channel.tp);
         if position.channels.iter().map(|(tp, _)| tp).ne(known) {
             return Err("it reads other inputs".to_owned());
         }
@@ -325,6 +377,10 @@ impl<M: Clone + 'static> Task<M> {
             self.merge.set_progress(i, progress.clone());
             self.from[i] = progress.next;
         }
+        for (tp, offset) in &position.fetched {
+            self.merge.move_to(tp, *offset);
+        }
+        self.below.restore(position.bye);
         self.merge.set_last(position.last);
         (self.n, self.time) = (position.n, position.time);
         self.ticks = Ticks::restored(position.ticks.to_vec());
@@ -333,11 +389,10 @@ impl<M: Clone + 'static> Task<M> {
             .map_err(|tp| format!("it wrote to {tp}, this topology does not"))
     }
 
-    /// Starts a channel of a task without history at the oldest record kept.
-    pub(crate) fn start_at(&mut self, channel: usize, first: Offset) {
-        let progress = crate::runtime::merge::Progress { eff: None, next: first, left: false };
-        self.merge.set_progress(channel, progress);
-        self.from[channel] = first;
+    /// Starts an input of a task without history at the oldest record kept.
+    pub(crate) fn start_at(&mut self, tp: &Tp, first: Offset) {
+        self.merge.move_to(tp, first);
+        self.from = self.merge.channels().iter().map(|channel| channel.progress().next).collect();
     }
 
     /// The record of the epoch that ends here.
@@ -370,6 +425,7 @@ impl<M: Clone + 'static> Task<M> {
     /// The open epoch is committed: what follows belongs to the next.
     pub(crate) fn epoch_ended(&mut self) {
         self.epoch += 1;
+        self.below.committed();
         self.from = self.merge.channels().iter().map(|channel| channel.progress().next).collect();
         self.stores.settled(Since::Epoch);
     }
@@ -385,19 +441,16 @@ impl<M: Clone + 'static> Task<M> {
     }
 }
 
-fn sources<M>(topology: &Topology<M>, sub: &SubTopology) -> Vec<NodeId> {
-    sub.nodes.iter().filter(|id| topology.node(**id).source().is_some()).copied().collect()
+/// Why a channel was not filled.
+enum Refill {
+    Fetch(Error),
+    Shared(SharedInput),
 }
 
-fn channels<M>(topology: &Topology<M>, sources: &[NodeId], partition: u32) -> Vec<Channel> {
-    let declared: Vec<_> = sources.iter().filter_map(|id| topology.node(*id).source()).collect();
-    let mut topics: Vec<&TopicName> = declared.iter().map(|source| &source.topic).collect();
-    topics.sort_unstable();
-    let rank = |topic: &TopicName| topics.partition_point(|known| *known < topic) as u16;
-    let channel = declared.iter().map(|source| {
-        Channel::new(Tp::new(&source.topic, partition), source.rank, rank(&source.topic), Offset(0))
-    });
-    channel.collect()
+impl From<SharedInput> for Refill {
+    fn from(e: SharedInput) -> Refill {
+        Refill::Shared(e)
+    }
 }
 
 /// The record that the nodes see.

@@ -187,7 +187,7 @@ impl<M: Clone + 'static> StreamThread<M> {
         // A transaction that fails sends every task back to be restored.
         while i < self.tasks.len() {
             let part = match self.tasks[i].task.state {
-                TaskState::Running => self.process(i)?,
+                TaskState::Running => self.process(i, now)?,
                 TaskState::Created
                 | TaskState::Restoring
                 | TaskState::Suspended
@@ -371,7 +371,7 @@ impl<M: Clone + 'static> StreamThread<M> {
         Ok(self.tasks.len() > before)
     }
 
-    fn process(&mut self, i: usize) -> Result<Turn, Error> {
+    fn process(&mut self, i: usize, now: Mono) -> Result<Turn, Error> {
         let (shared, take_max) = (&self.shared, self.shared.settings.take_max);
         let (task, consumer) = (&mut self.tasks[i].task, &mut self.consumer);
         if task.halted.is_some() {
@@ -379,11 +379,15 @@ impl<M: Clone + 'static> StreamThread<M> {
         }
         let n_channels = task.merge.channels().len();
         for channel in 0..n_channels {
-            if task.merge.channel(channel).is_hungry() {
+            if task.merge.channel(channel).is_hungry() && !task.merge.is_full(channel) {
                 task.refill(channel, |tp, batch| Ok(consumer.take(tp, take_max, batch)?.caught_up))?;
             }
         }
         let pick = task.run(take_max * n_channels)?;
+        let passed = matches!(pick, Pick::Wait(channel) if task.pass_over(channel, now));
+        if pick == Pick::End && task.halted.is_none() {
+            task.say_bye();
+        }
         let tally = std::mem::take(&mut task.tally);
         shared.progress.add(Counter::RecordsIn, tally.records);
         shared.progress.add(Counter::Beacons, tally.beacons);
@@ -395,7 +399,7 @@ impl<M: Clone + 'static> StreamThread<M> {
             self.send(i)?;
             self.edge(Edge::Sent);
         }
-        let worked = tally.records + tally.beacons > 0;
+        let worked = passed || tally.records + tally.beacons > 0;
         let at_end = match pick {
             Pick::End => true,
             Pick::Record(_) | Pick::Beacon(_) | Pick::Wait(_) => false,

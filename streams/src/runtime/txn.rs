@@ -20,11 +20,21 @@ pub(crate) struct Note {
     pub(crate) epoch: u64,
     pub(crate) decision: Offset,
     pub(crate) writer: String,
+    /// Of a partition that several writers share: the number of each one's next record. For people: the
+    /// decision has them too.
+    pub(crate) origins: Vec<u64>,
 }
+
+/// Origins that a note has room for.
+const ORIGINS_MAX: usize = 256;
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "e={};d={};w={}", self.epoch, self.decision.0, self.writer)
+        write!(f, "e={};d={};w={}", self.epoch, self.decision.0, self.writer)?;
+        for (origin, next) in self.origins.iter().take(ORIGINS_MAX).enumerate() {
+            write!(f, "{}{origin}:{next}", if origin == 0 { ";o=" } else { "," })?;
+        }
+        Ok(())
     }
 }
 
@@ -36,7 +46,10 @@ impl Note {
             _ => None,
         };
         let (epoch, decision) = (field("e")?.parse().ok()?, field("d")?.parse().ok()?);
-        Some(Note { epoch, decision: Offset(decision), writer: field("w")?.to_owned() })
+        let writer = field("w")?.to_owned();
+        let origins = field("o").unwrap_or_default().split(',');
+        let origins = origins.filter_map(|origin| origin.split_once(':')?.1.parse().ok()).collect();
+        Some(Note { epoch, decision: Offset(decision), writer, origins })
     }
 }
 
@@ -202,9 +215,12 @@ mod tests {
 
     #[test]
     fn a_note_survives_its_text() {
-        let note = Note { epoch: 7, decision: Offset(19), writer: "lob-0-1".to_owned() };
+        let note = Note { epoch: 7, decision: Offset(19), writer: "lob-0-1".to_owned(), origins: Vec::new() };
         assert_eq!(note.to_string(), "e=7;d=19;w=lob-0-1");
-        assert_eq!(Note::parse("e=7;d=19;w=lob-0-1"), Some(note));
+        assert_eq!(Note::parse("e=7;d=19;w=lob-0-1"), Some(note.clone()));
+        let shared = Note { origins: vec![4, 0, 19], ..note };
+        assert_eq!(shared.to_string(), "e=7;d=19;w=lob-0-1;o=0:4,1:0,2:19");
+        assert_eq!(Note::parse(&shared.to_string()), Some(shared));
         for bad in ["", "e=7", "d=19;e=7;w=a", "e=x;d=19;w=a", "e=7;d=19"] {
             assert_eq!(Note::parse(bad), None, "{bad}");
         }

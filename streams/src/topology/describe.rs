@@ -1,9 +1,10 @@
 //! The graph as text and as DOT: what a person reads before it runs.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use crate::store::StoreSpec;
-use crate::topology::{Node, NodeKind, SubTopology, Topology};
+use crate::topology::{Idle, Node, NodeKind, Origins, SubTopology, Topology};
 
 impl<M> Topology<M> {
     /// Sub-topologies and nodes in the order they were declared, stores sorted by name.
@@ -43,7 +44,18 @@ impl<M> Topology<M> {
     fn line(&self, node: &Node<M>) -> String {
         let name = &node.name;
         let mut line = match &node.kind {
-            NodeKind::Source(s) => format!("Source {name} (topic {}, rank {}, wait)", s.topic, s.rank),
+            NodeKind::Source(s) => {
+                let origins = match s.origins {
+                    Origins::One => String::new(),
+                    Origins::Many(n) => format!(", origins {n}"),
+                    Origins::Upstream => ", origins upstream".to_owned(),
+                };
+                let idle = match s.idle {
+                    Idle::Wait => "wait".to_owned(),
+                    Idle::Skip { after } => format!("skip after {after:?}"),
+                };
+                format!("Source {name} (topic {}, rank {}{origins}, {idle})", s.topic, s.rank)
+            }
             NodeKind::Processor { .. } => {
                 let stores = self.stores_of(node);
                 let kinds: Vec<String> = stores.iter().map(|s| format!("{} {}", s.name, s.kind)).collect();
@@ -54,6 +66,10 @@ impl<M> Topology<M> {
                     true => format!("Processor {name}"),
                     false => format!("Processor {name} ({})", about.join("; ")),
                 }
+            }
+            NodeKind::Sink(s) if s.repartition => {
+                let every = Duration::from_nanos(self.beacon_interval as u64);
+                format!("Sink {name} (topic {}, beacons every {every:?})", s.topic)
             }
             NodeKind::Sink(s) => format!("Sink {name} (topic {})", s.topic),
         };

@@ -45,6 +45,7 @@
 mod describe;
 pub mod join;
 pub mod processor;
+pub mod repartition;
 pub mod stream;
 pub mod table;
 mod validate;
@@ -53,6 +54,7 @@ pub mod window;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::TopologyError;
 use crate::log::TopicName;
@@ -77,6 +79,33 @@ pub enum TimeBasis {
     Receive,
 }
 
+/// How many write each partition of a topic, each in an order of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origins {
+    /// Offsets are the order.
+    #[default]
+    One,
+    /// So many, numbered from 0; records carry the headers `origin` and `oseq`.
+    Many(u16),
+    /// The tasks of this application that write it.
+    Upstream,
+}
+
+/// What becomes of the others when an input is quiet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Idle {
+    /// They wait for a record or a beacon of it.
+    #[default]
+    Wait,
+    /// They wait for so long; then, if it is proved to have nothing to fetch, they go on, and what comes later
+    /// is taken as younger than what was processed. A decision, kept in the decision log: which records are
+    /// late then depends on when they came. For foreign topics without beacons.
+    Skip {
+        /// Process time.
+        after: Duration,
+    },
+}
+
 /// Declares what a source reads.
 pub struct Source<M> {
     pub(crate) topic: TopicName,
@@ -84,6 +113,8 @@ pub struct Source<M> {
     pub(crate) rank: u16,
     pub(crate) sequence_domain: Option<String>,
     pub(crate) basis: TimeBasis,
+    pub(crate) origins: Origins,
+    pub(crate) idle: Idle,
 }
 
 impl<M> Source<M> {
@@ -95,7 +126,19 @@ impl<M> Source<M> {
             rank: 0,
             sequence_domain: None,
             basis: TimeBasis::Event,
+            origins: Origins::One,
+            idle: Idle::Wait,
         }
+    }
+
+    /// So many writers share each partition, each in an order of its own; each of them has a number below `n`.
+    pub fn origins(self, n: u16) -> Source<M> {
+        Source { origins: Origins::Many(n), ..self }
+    }
+
+    /// What becomes of the others when this input is quiet. Default [`Idle::Wait`].
+    pub fn idle(self, idle: Idle) -> Source<M> {
+        Source { idle, ..self }
     }
 
     /// Of two records of one instant, that of the lower rank comes first.
@@ -121,12 +164,14 @@ pub struct Sink<M> {
     pub(crate) partitions: Option<u32>,
     /// The engine named the topic, not the user.
     pub(crate) derived: bool,
+    /// It leads to tasks of this application that own other keys.
+    pub(crate) repartition: bool,
 }
 
 impl<M> Sink<M> {
     /// A topic, partitioned by key. If it is missing it is made with as many partitions as the input.
     pub fn topic(topic: &str, codec: Arc<dyn Codec<M>>) -> Sink<M> {
-        Sink { topic: TopicName::new(topic), codec, partitions: None, derived: false }
+        Sink { topic: TopicName::new(topic), codec, partitions: None, derived: false, repartition: false }
     }
 
     /// How many partitions the topic has.
@@ -178,6 +223,7 @@ type Shared<M> = Rc<RefCell<Parts<M>>>;
 
 struct Parts<M> {
     name: String,
+    beacon_interval: Duration,
     nodes: Vec<Node<M>>,
     stores: Vec<StoreSpec>,
     /// The first rule that an operator found broken.
@@ -210,9 +256,21 @@ impl<M: 'static> Parts<M> {
 impl<M: 'static> Builder<M> {
     /// An empty topology; its name begins the names of the topics that belong to it.
     pub fn new(name: &str) -> Builder<M> {
-        let parts =
-            Parts { name: name.to_owned(), nodes: Vec::new(), stores: Vec::new(), fault: None, built: false };
+        let parts = Parts {
+            name: name.to_owned(),
+            beacon_interval: Duration::from_millis(250),
+            nodes: Vec::new(),
+            stores: Vec::new(),
+            fault: None,
+            built: false,
+        };
         Builder { parts: Rc::new(RefCell::new(parts)) }
+    }
+
+    /// Event time between two beacons in topics on which keys change. Default 250 ms, at least 1 ns. Shorter:
+    /// results leave sooner, and more is written.
+    pub fn beacon_interval(&mut self, interval: Duration) {
+        self.parts.borrow_mut().beacon_interval = interval.max(Duration::from_nanos(1));
     }
 
     /// Adds a source.
@@ -269,7 +327,8 @@ impl<M: 'static> Builder<M> {
         }
         link(&mut nodes);
         let subs = sub_topologies(&nodes);
-        let topology = Topology { name, nodes, stores, subs };
+        let beacon_interval = i64::try_from(parts.beacon_interval.as_nanos()).unwrap_or(i64::MAX);
+        let topology = Topology { name, beacon_interval, nodes, stores, subs };
         validate::topology(&topology)?;
         Ok(topology)
     }
@@ -334,6 +393,8 @@ impl<M> Node<M> {
 /// A validated graph.
 pub struct Topology<M> {
     pub(crate) name: String,
+    /// Event time between two beacons of a task to those below it, in ns.
+    pub(crate) beacon_interval: i64,
     pub(crate) nodes: Vec<Node<M>>,
     pub(crate) stores: Vec<StoreSpec>,
     pub(crate) subs: Vec<SubTopology>,
@@ -359,6 +420,13 @@ impl<M> Topology<M> {
     /// The topics its sinks write, sorted.
     pub fn sink_topics(&self) -> Vec<TopicName> {
         sorted(self.nodes.iter().filter_map(|node| Some(node.sink()?.topic.clone())))
+    }
+
+    /// A topic that the sub-topology reads which writes this one; `None`: none does.
+    pub(crate) fn input_of_writer(&self, topic: &TopicName) -> Option<&TopicName> {
+        let writes = |id: &NodeId| self.node(*id).sink().is_some_and(|sink| sink.topic == *topic);
+        let sub = self.subs.iter().find(|sub| sub.nodes.iter().any(writes))?;
+        sub.nodes.iter().find_map(|id| Some(&self.node(*id).source()?.topic))
     }
 
     /// Those of them that its user has named.

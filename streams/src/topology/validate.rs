@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::TopologyError;
 use crate::log::TopicName;
 use crate::store::{StoreId, StoreSpec};
-use crate::topology::{Node, NodeKind, Source, SubTopology, Topology};
+use crate::topology::{Node, NodeKind, Origins, Source, SubTopology, Topology};
 
 const NAME_MAX: usize = 64;
 
@@ -54,6 +54,7 @@ pub(super) fn parents<M>(nodes: &[Node<M>]) -> Result<(), TopologyError> {
 /// Everything that needs the finished graph.
 pub(super) fn topology<M>(t: &Topology<M>) -> Result<(), TopologyError> {
     for node in &t.nodes {
+        origins_are_counted(node)?;
         state_has_a_name(node)?;
         processor_has_effect(node)?;
         stores_exist(node, t.stores.len())?;
@@ -66,6 +67,16 @@ pub(super) fn topology<M>(t: &Topology<M>) -> Result<(), TopologyError> {
         no_loop(t, sub)?;
     }
     derived_topics_are_free(t)
+}
+
+fn origins_are_counted<M>(node: &Node<M>) -> Result<(), TopologyError> {
+    match node.source().map(|source| source.origins) {
+        Some(Origins::Many(0)) => {
+            let rule = "a topic has at least one origin".to_owned();
+            Err(TopologyError::Operator { node: node.name.clone(), rule })
+        }
+        Some(Origins::Many(_) | Origins::One | Origins::Upstream) | None => Ok(()),
+    }
 }
 
 fn state_has_a_name<M>(node: &Node<M>) -> Result<(), TopologyError> {
@@ -108,7 +119,7 @@ fn sources_can_be_merged<M>(t: &Topology<M>, sub: &SubTopology) -> Result<(), To
         for (a_name, a) in &sources[..i] {
             mergeable((a_name, a), (b_name, b))?;
         }
-        let internal = t.sink_topics().contains(&b.topic);
+        let internal = b.origins != Origins::Upstream && t.sink_topics().contains(&b.topic);
         if internal && sources.len() > 1 {
             return Err(TopologyError::InternalInput { source_node: (*b_name).to_owned() });
         }
@@ -149,9 +160,12 @@ fn derived_topics_are_free<M>(t: &Topology<M>) -> Result<(), TopologyError> {
     derived.insert(crate::log::topic::decisions(&t.name), ());
     derived.insert(crate::log::topic::dead_letter(&t.name), ());
     derived.insert(crate::log::topic::late(&t.name), ());
+    let repartition = t.nodes.iter().filter_map(|node| node.sink()).filter(|sink| sink.repartition);
+    derived.extend(repartition.map(|sink| (sink.topic.clone(), ())));
     derived.extend(t.stores.iter().map(|store| (crate::log::topic::changelog(&t.name, &store.name), ())));
-    let named = t.source_topics();
-    match named.iter().chain(t.named_sink_topics()).find(|topic| derived.contains_key(topic)) {
+    let sources = t.nodes.iter().filter_map(|node| node.source());
+    let named = sources.filter(|source| source.origins != Origins::Upstream).map(|source| &source.topic);
+    match named.chain(t.named_sink_topics()).find(|topic| derived.contains_key(topic)) {
         Some(topic) => Err(TopologyError::DerivedTopic { topic: topic.to_string() }),
         None => Ok(()),
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use lobstream_streams::beacon::Beacon;
 use lobstream_streams::error::Error;
+use lobstream_streams::log::memory::MemoryLog;
 use lobstream_streams::log::{
     self, Answer, Assignment, ConsumerOptions, Log, ProducerOptions, TopicName, TopicSpec, Tp,
 };
@@ -76,10 +77,16 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
+    /// A log on disk, which keeps state beside its records.
     pub(crate) fn new() -> Bed {
         let dir = tempfile::tempdir().expect("a directory");
         let log = log::open(&format!("embedded:{}", dir.path().join("log").display())).expect("a log");
         Bed { log, dir }
+    }
+
+    /// A log in memory, where tasks keep their own checkpoints and changelogs.
+    pub(crate) fn memory() -> Bed {
+        Bed { log: Arc::new(MemoryLog::default()), dir: tempfile::tempdir().expect("a directory") }
     }
 
     pub(crate) fn topic(&self, name: &str, partitions: u32) {
@@ -109,6 +116,18 @@ impl Bed {
         self.write(topic, 0, &records);
     }
 
+    pub(crate) fn beacon(&self, topic: &str, partition: u32, bound: i64, bye: bool) {
+        let tp = Tp::new(&TopicName::new(topic), partition);
+        let mut producer = self.log.producer(&ProducerOptions::default()).expect("a producer");
+        producer.init().expect("ready");
+        let beacon = Beacon { origin: 0, bound: Ts(bound), bye };
+        let (key, value) = (beacon.key(), beacon.value());
+        let record =
+            OutRecord { tp: &tp, key: Some(&key), value: Some(&value), ts: Ts(bound), seq: 0, headers: &[] };
+        producer.send(record).expect("room");
+        producer.drain(Duration::from_secs(10)).expect("written");
+    }
+
     pub(crate) fn settings(&self) -> Settings {
         let mut settings = Settings::default();
         settings.commit_interval = Duration::from_millis(20);
@@ -127,10 +146,11 @@ impl Bed {
         topology: Topology<M>,
         settings: Settings,
     ) -> Result<Snapshot, Error> {
-        let app = App::new(topology, Arc::clone(&self.log), settings, Arc::new(Machine::start()));
-        let progress = Progress::default();
-        app.run(Until::End, &AtomicBool::new(false), &progress)?;
-        Ok(progress.snapshot())
+        run(self.app(topology, settings))
+    }
+
+    pub(crate) fn app<M: Clone + Send + 'static>(&self, topology: Topology<M>, settings: Settings) -> App<M> {
+        App::new(topology, Arc::clone(&self.log), settings, Arc::new(Machine::start()))
     }
 
     /// Everything of a partition that is no beacon.
@@ -155,6 +175,25 @@ impl Bed {
     pub(crate) fn entries(&self, app: &str, store: &str, partition: u32) -> Entries {
         let env = self.log.state().expect("an embedded log keeps state");
         Checkpoints::new(env, app).entries(store, partition).expect("readable")
+    }
+}
+
+/// Runs an application until its inputs are used up.
+pub(crate) fn run<M: Clone + Send + 'static>(app: App<M>) -> Result<Snapshot, Error> {
+    let progress = Progress::default();
+    app.run(Until::End, &AtomicBool::new(false), &progress)?;
+    Ok(progress.snapshot())
+}
+
+/// A small generator of pseudo-random numbers (xorshift); its seed is part of what a failing test prints.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % n
     }
 }
 

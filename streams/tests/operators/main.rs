@@ -1,5 +1,11 @@
-//! Operators on an embedded log: what they write for what they read, held against numbers made elsewhere.
+//! Operators at work: what they write for what they read, held against numbers made elsewhere.
 
 mod bed;
+mod crashes;
+mod joins;
+mod keys;
+mod quiet;
+mod stateless;
 mod vectors;
+mod windows;
 mod words;

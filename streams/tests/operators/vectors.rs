@@ -6,10 +6,11 @@ use std::time::Duration;
 use lobstream_streams::beacon::Beacon;
 use lobstream_streams::log::{TopicName, Tp};
 use lobstream_streams::record::Offset;
-use lobstream_streams::runtime::merge::{Channel, Merge, Pick};
+use lobstream_streams::runtime::merge::{Channel, Merge, Pick, SharedInput};
 use lobstream_streams::runtime::tick::Ticks;
 use lobstream_streams::store::window::entry_key;
 use lobstream_streams::time::Ts;
+use lobstream_streams::topology::join::{AsOf, Missing};
 use lobstream_streams::topology::processor::{CatchUp, Next, Schedule};
 use lobstream_streams::topology::window::Windows;
 use lobstream_streams::topology::{Builder, Source, Topology};
@@ -20,8 +21,6 @@ use crate::words::{Msg, text};
 
 /// Kinds that other tests of this crate run.
 const ELSEWHERE: [&str; 5] = ["partition", "chain", "digest", "pacing", "beacon"];
-/// Kinds of operators that are not built yet.
-const LEFT_OUT: [&str; 1] = ["asof"];
 
 #[test]
 fn the_engine_agrees_with_the_vectors() {
@@ -31,7 +30,7 @@ fn the_engine_agrees_with_the_vectors() {
         return;
     };
     let vectors: Value = serde_json::from_str(&text).expect("valid JSON");
-    let (mut merged, mut ticked, mut windowed, mut left_out) = (0, 0, 0, 0);
+    let (mut merged, mut ticked, mut windowed, mut joined) = (0, 0, 0, 0);
     for case in vectors["cases"].as_array().expect("cases") {
         match case["kind"].as_str().expect("a kind") {
             "merge" => {
@@ -49,13 +48,15 @@ fn the_engine_agrees_with_the_vectors() {
                 windowed += 1;
             }
             "window_key" => window_key(case),
+            "asof" => {
+                as_of(case);
+                joined += 1;
+            }
             kind if ELSEWHERE.contains(&kind) => {}
-            kind if LEFT_OUT.contains(&kind) => left_out += 1,
             kind => panic!("a kind that no test knows: {kind}"),
         }
     }
-    assert_eq!((merged, ticked, windowed), (26, 5, 34));
-    said(&format!("left out: {left_out} cases of {LEFT_OUT:?}, operators that are not built yet"));
+    assert_eq!((merged, ticked, windowed, joined), (26, 5, 34, 8));
 }
 
 /// Runs a merge case. `arrival` decides in what portions the records become visible: it must not matter.
@@ -103,7 +104,7 @@ fn merge(case: &Value, arrival: usize) {
 
 fn fetch(merge: &mut Merge, i: usize, input: &Value, fetched: &mut usize, max: usize) {
     let records = input["records"].as_array().expect("records");
-    let result = merge.refill::<()>(i, |_, batch| {
+    let result = merge.refill::<SharedInput>(i, |_, batch| {
         for record in records.iter().skip(*fetched).take(max) {
             let (pos, ts) = (Offset(*fetched as u64), Ts(record["ts"].as_i64().expect("ts")));
             let seq = record["seq"].as_u64().unwrap_or(0);
@@ -200,4 +201,30 @@ fn open_windows(bed: &Bed, params: &Value) -> Vec<Value> {
         json!([start, end, String::from_utf8_lossy(&key[8..]), number(&value[12..])])
     };
     entries.iter().map(entry).collect()
+}
+
+fn as_of(case: &Value) {
+    let (params, input) = (&case["params"], &case["input"]);
+    let rank = |name: &str| params[name].as_u64().expect("a rank") as u16;
+    let mut t = Builder::new("app");
+    let left = t.stream::<String>("left", Source::topic("left", text()).rank(rank("left_rank")));
+    let right = t.stream::<String>("right", Source::topic("right", text()).rank(rank("right_rank")));
+    let tolerance = Duration::from_nanos(params["tolerance"].as_u64().expect("a tolerance"));
+    let how = AsOf { tolerance, missing: Missing::Null };
+    let joined = left.join_asof(&right, how, |_, found: Option<String>| found.unwrap_or("null".to_owned()));
+    joined.named("joined").to("out", text());
+    let bed = Bed::new();
+    let ts = |value: &Value| value.as_i64().expect("ts");
+    let lefts = input["left"].as_array().expect("records").iter();
+    bed.feed("left", &lefts.map(|at| (ts(at), "k", Some("x"))).collect::<Vec<Input<'_>>>());
+    let rights = input["right"].as_array().expect("records").iter();
+    let rights = rights.map(|r| (ts(&r[0]), "k", r[1].as_str()));
+    bed.feed("right", &rights.collect::<Vec<Input<'_>>>());
+    bed.run(t.build().expect("valid"));
+    let rows = bed.read("out", 0);
+    let found = rows.iter().map(|row| match row.text() {
+        "null" => json!([row.ts, null]),
+        value => json!([row.ts, value]),
+    });
+    assert_eq!(Value::Array(found.collect()), case["expect"], "{}", case["name"]);
 }

@@ -16,7 +16,7 @@ use lobstream_streams::record::{Batch, Header, InRecord, Offset, OutRecord, head
 use lobstream_streams::runtime::metrics::{Progress, Snapshot};
 use lobstream_streams::runtime::outbox::Src;
 use lobstream_streams::runtime::{App, Clock, Until};
-use lobstream_streams::settings::Settings;
+use lobstream_streams::settings::{Settings, Sharing};
 use lobstream_streams::store::checkpoint::{Checkpoints, Entries};
 use lobstream_streams::time::{Mono, Ts};
 use lobstream_streams::topology::Topology;
@@ -134,6 +134,7 @@ impl Bed {
         settings.checkpoint_interval = Some(Duration::from_millis(50));
         settings.state_dir = self.dir.path().join("state");
         settings.poison_percent_max = 100;
+        settings.assignment = Sharing::Static;
         settings
     }
 

@@ -65,6 +65,8 @@ pub struct Plan {
     pub network: Faults,
     /// Turns after which the process is killed.
     pub kill: u64,
+    /// Turns after which the process is asked to end in order, and started again.
+    pub quit: u64,
     /// Edges of the commit protocol at which the process dies.
     pub edge: u64,
     /// If set, it dies at this edge only.
@@ -89,6 +91,7 @@ impl Plan {
         turns: 0,
         network: Faults::NONE,
         kill: 0,
+        quit: 0,
         edge: 0,
         only_edge: None,
         freeze: 0,
@@ -104,6 +107,7 @@ impl Plan {
         turns: 400,
         network: Faults::ALL,
         kill: 60,
+        quit: 80,
         edge: 80,
         only_edge: None,
         freeze: 200,

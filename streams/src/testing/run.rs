@@ -45,6 +45,8 @@ pub(crate) struct Run<M> {
     start_at: Duration,
     /// A process is being kept frozen: no other one is.
     frozen: bool,
+    /// When the broker comes back, and the commits there were before.
+    back_at: Option<(Duration, u64)>,
     /// What went wrong where no error can be returned.
     violation: Option<String>,
 }
@@ -73,6 +75,9 @@ fn guarded<R>(call: impl FnOnce() -> Result<R, Error>) -> Ended<R> {
 /// Lets time go by, lets something go wrong or not, and gives one thread a turn. `true`: something was done.
 pub(crate) fn turn<M: Clone + Send + 'static>(world: &World<M>) -> Result<bool, String> {
     let Some((mut process, generation)) = next(world)? else { return Ok(false) };
+    if generation > 0 && lock(world).is_time_to_quit() {
+        return quit(world, process, generation).map(|()| true);
+    }
     let thread = lock(world).random.below(process.n_threads() as u64) as usize;
     let ended = guarded(|| process.step(thread));
     let worked = matches!(ended, Ended::Done(Turn { worked: true, .. }));
@@ -82,6 +87,31 @@ pub(crate) fn turn<M: Clone + Send + 'static>(world: &World<M>) -> Result<bool, 
     match run.violation.take() {
         Some(what) => Err(what),
         None => run.put_back(process, generation, ended).map(|()| worked),
+    }
+}
+
+/// Asks the process to end in order; another one follows it.
+fn quit<M: Clone + Send + 'static>(
+    world: &World<M>,
+    process: Process<M>,
+    generation: u64,
+) -> Result<(), String> {
+    lock(world).count(&process);
+    let ended = guarded(|| process.finish());
+    let mut run = lock(world);
+    run.note(generation, 0, &ended);
+    match ended {
+        _ if generation != run.generation => Ok(()),
+        Ended::Done(()) => {
+            run.counts.quits += 1;
+            run.start_later();
+            Ok(())
+        }
+        Ended::Died => {
+            run.died();
+            Ok(())
+        }
+        Ended::Failed(e) => run.failed(&e),
     }
 }
 
@@ -202,6 +232,7 @@ impl<M: Clone + Send + 'static> Run<M> {
             zombies: Vec::new(),
             start_at: Duration::ZERO,
             frozen: false,
+            back_at: None,
             violation: None,
         }
     }
@@ -223,6 +254,9 @@ impl<M: Clone + Send + 'static> Run<M> {
             let killed = self.random.one_in(2);
             self.site.log.stop(down, killed);
             self.counts.stops += 1;
+            let commits = self.current.as_ref().map_or(0, |process| process.progress.snapshot().commits);
+            let back_at = self.back_at.map_or(Duration::ZERO, |(earlier, _)| earlier);
+            self.back_at = Some((back_at.max(self.site.log.now() + down), commits));
         }
     }
 
@@ -299,6 +333,7 @@ impl<M: Clone + Send + 'static> Run<M> {
         }
         match ended {
             Ended::Done(_) => {
+                self.watch_recovery(&process);
                 self.current = Some(process);
                 Ok(())
             }
@@ -332,6 +367,25 @@ impl<M: Clone + Send + 'static> Run<M> {
         Ok(())
     }
 
+    /// After the broker came back, how long was it until something was committed?
+    fn watch_recovery(&mut self, process: &Process<M>) {
+        let Some((back_at, before)) = self.back_at else { return };
+        let commits = process.progress.snapshot().commits;
+        if commits < before {
+            // A process of its own counts anew.
+            self.back_at = Some((back_at, 0));
+        } else if commits > before {
+            let waited = self.site.log.now().saturating_sub(back_at).as_millis() as u64;
+            self.counts.recovery_ms_max = self.counts.recovery_ms_max.max(waited);
+            self.back_at = None;
+        }
+    }
+
+    fn is_time_to_quit(&mut self) -> bool {
+        let quit = self.plan.quit;
+        self.random.one_in(quit)
+    }
+
     fn count(&mut self, process: &Process<M>) {
         let done = process.progress.snapshot();
         self.counts.commits += done.commits;
@@ -341,6 +395,7 @@ impl<M: Clone + Send + 'static> Run<M> {
 
     fn calm(&mut self) {
         self.plan = Plan { turns: self.plan.turns, ..Plan::CALM };
+        self.back_at = None;
         self.site.log.set_faults(Faults::NONE);
         self.site.disk.set_faults(0, 0);
         self.site.log.advance(SETTLE);

@@ -94,6 +94,10 @@ pub struct Counts {
     pub errors: u64,
     /// Times that the broker stopped.
     pub stops: u64,
+    /// Orderly ends, beside the last one.
+    pub quits: u64,
+    /// Longest time from the return of the broker to the next commit, in ms.
+    pub recovery_ms_max: u64,
     /// Producers replaced without a restart.
     pub replaced: u64,
     /// Epochs committed.
@@ -309,11 +313,13 @@ impl Counts {
             (&mut self.freezes, other.freezes),
             (&mut self.errors, other.errors),
             (&mut self.stops, other.stops),
+            (&mut self.quits, other.quits),
             (&mut self.replaced, other.replaced),
             (&mut self.commits, other.commits),
             (&mut self.checkpoints_failed, other.checkpoints_failed),
         ];
         mine.into_iter().for_each(|(mine, other)| *mine += other);
+        self.recovery_ms_max = self.recovery_ms_max.max(other.recovery_ms_max);
         for (edge, n) in &other.edges {
             *self.edges.entry(*edge).or_default() += n;
         }

@@ -2,9 +2,9 @@
 
 use lobstream_streams::testing::{Plan, Sabotage};
 
+use crate::bed::{WORKLOAD, ask_oracle, hush, sim};
 use crate::feed::Workload;
 use crate::fixture::Protocol;
-use crate::seeds::{WORKLOAD, ask_oracle, hush, sim};
 
 /// Seeds within which each must be found.
 const SEEDS_MAX: u64 = 1_000;
@@ -30,6 +30,8 @@ fn is_found(rule: Sabotage) {
     }
 }
 
+/// The engine itself has to be built to do it wrong: `cargo test --features sabotage`.
+#[cfg(feature = "sabotage")]
 #[test]
 fn a_checkpoint_before_the_commit_is_found() {
     is_found(Sabotage::CheckpointFirst);

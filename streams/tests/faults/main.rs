@@ -1,0 +1,23 @@
+//! Faults by number, each against an oracle: nothing lost, nothing doubled, the same state. Those here are
+//! simulated (`scripts/faults` lists all of them); every failure names its seed.
+//!
+//! `LOBSTREAM_FAULTS_LONG=1` runs ten times as much, `LOBSTREAM_SIM_FROM=S` begins at seed S.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a run tells what happened in it")]
+#[path = "../sim/bed.rs"]
+mod bed;
+#[expect(dead_code, reason = "the engine tests use the rest of it")]
+#[path = "../engine/check.rs"]
+mod check;
+mod data;
+#[expect(dead_code, reason = "the engine tests use the rest of it")]
+#[path = "../engine/feed.rs"]
+mod feed;
+#[expect(dead_code, reason = "the engine tests use the rest of it")]
+#[path = "../engine/fixture.rs"]
+mod fixture;
+mod idle;
+#[path = "../engine/oracle.rs"]
+mod oracle;
+mod process;
+mod sink;

@@ -16,7 +16,7 @@ use crate::runtime::decision::Decision;
 use crate::runtime::metrics::Counter;
 use crate::runtime::rebalance;
 use crate::runtime::state::TaskState;
-use crate::runtime::thread::StreamThread;
+use crate::runtime::thread::{Assigned, StreamThread};
 use crate::runtime::txn::{Note, Txn};
 use crate::settings::Sharing;
 use crate::store::Since;
@@ -117,6 +117,7 @@ impl<M: Clone + 'static> StreamThread<M> {
             self.edge(Edge::Committed);
             self.shared.progress.add(Counter::Commits, 1);
             (self.troubles, self.trouble, self.records, self.bytes) = (0, None, 0, 0);
+            self.fenced = false;
         }
         for one in &sealed {
             self.epoch_committed(one, now)?;
@@ -337,8 +338,8 @@ impl<M: Clone + 'static> StreamThread<M> {
             return Err(e.into());
         }
         match e.class() {
-            TxnClass::Fatal { fenced: true } => return Err(Error::Fenced { id: self.txn.id().to_owned() }),
-            TxnClass::Abort if self.txn.has_content() => self.txn.abort()?,
+            TxnClass::Fatal { fenced: true } => self.outlive_fence(&e)?,
+            TxnClass::Abort if self.txn.has_content() => self.undo_transaction()?,
             TxnClass::Abort | TxnClass::Retriable | TxnClass::Fatal { fenced: false } | TxnClass::Unknown => {
                 self.replace_producer()?;
             }
@@ -346,6 +347,37 @@ impl<M: Clone + 'static> StreamThread<M> {
         self.trouble = Some(e);
         self.roll_back();
         Ok(())
+    }
+
+    /// Either another process has taken the transactional id over and this one must end, or the broker gave up
+    /// on a transaction that took too long: a broker's client cannot tell them apart. The notes can: if somebody
+    /// else has committed, this process is the zombie. If nobody has, a new producer goes on, but only once: what
+    /// is fenced again before it has committed anything gives way.
+    fn outlive_fence(&mut self, e: &TxnError) -> Result<(), Error> {
+        if self.is_local() || self.fenced || self.is_overtaken(e)? {
+            return Err(Error::Fenced { id: self.txn.id().to_owned() });
+        }
+        self.fenced = true;
+        self.replace_producer()
+    }
+
+    /// Has an epoch been committed that is not one of ours? A commit that failed may have happened.
+    fn is_overtaken(&mut self, e: &TxnError) -> Result<bool, Error> {
+        // Members of a group take over from each other, and its generations keep them apart.
+        if rebalance::sharing(&*self.shared.log, &self.shared.settings) != Sharing::Static {
+            return Ok(false);
+        }
+        for Assigned { task, .. } in &self.tasks {
+            let inputs: Vec<Tp> = task.inputs().cloned().collect();
+            for commit in self.consumer.committed(&inputs)?.into_iter().flatten() {
+                let Some(note) = Note::parse(&commit.note) else { continue };
+                let may_be_ours = e.call == "commit" && note.writer == self.txn.id();
+                if note.epoch > task.epoch + u64::from(may_be_ours) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Gives the open transaction up.

@@ -129,6 +129,8 @@ pub(crate) struct StreamThread<M> {
     /// Transactions that failed since the last one that succeeded, and why the last one did.
     pub(crate) troubles: u32,
     pub(crate) trouble: Option<TxnError>,
+    /// The producer was fenced, replaced, and has not committed since.
+    pub(crate) fenced: bool,
 }
 
 impl<M: Clone + 'static> StreamThread<M> {
@@ -169,6 +171,7 @@ impl<M: Clone + 'static> StreamThread<M> {
             acks: Acks::new(),
             troubles: 0,
             trouble: None,
+            fenced: false,
         })
     }
 

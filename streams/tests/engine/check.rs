@@ -57,13 +57,19 @@ fn row(record: &InRecord<'_>) -> Row {
 /// of outputs.
 pub(crate) fn check(bed: &Bed, log: &Arc<dyn Log>) -> usize {
     check_with(&bed.app, log, |task| {
-        let env = log.state().unwrap_or_else(|| {
-            let dir = bed.dir.path().join("state").join(&bed.app).join(task.to_string());
-            Env::open(&dir, &EnvOptions::default()).expect("an environment")
-        });
-        let found = Checkpoints::new(env, &bed.app).load(task).expect("readable");
-        found.map(|checkpoint| checkpoint.expect("understood").digest)
+        let envs = log.state().map_or_else(|| environments(bed, task), |env| vec![env]);
+        let load = |env: Arc<Env>| Checkpoints::new(env, &bed.app).load(task).expect("readable");
+        let found = envs.into_iter().filter_map(load).map(|one| one.expect("understood"));
+        found.max_by_key(|checkpoint| checkpoint.epoch).map(|checkpoint| checkpoint.digest)
     })
+}
+
+/// Each instance keeps its checkpoints in a folder `state…` of its own.
+fn environments(bed: &Bed, task: TaskId) -> Vec<Arc<Env>> {
+    let dirs = std::fs::read_dir(bed.dir.path()).expect("a folder").map(|dir| dir.expect("an entry").path());
+    let dirs = dirs.filter(|dir| dir.file_name().is_some_and(|n| n.to_string_lossy().starts_with("state")));
+    let dirs = dirs.map(|dir| dir.join(&bed.app).join(task.to_string())).filter(|dir| Env::exists(dir));
+    dirs.map(|dir| Env::open(&dir, &EnvOptions::default()).expect("an environment")).collect()
 }
 
 /// The same, where `state` gives the digest of a task's last checkpoint.

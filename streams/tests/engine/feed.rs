@@ -52,17 +52,22 @@ impl Bed {
 
     /// `None`, and a word about it, if there is no broker.
     pub(crate) fn kafka(test: &str) -> Option<Bed> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         let Ok(brokers) = std::env::var("LOBSTREAM_TEST_KAFKA") else {
             let _ = writeln!(std::io::stderr(), "SKIPPED {test}: LOBSTREAM_TEST_KAFKA is not set");
             return None;
         };
+        Some(Bed::at(&brokers))
+    }
+
+    /// Names on these brokers that no other test uses.
+    pub(crate) fn at(brokers: &str) -> Bed {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
         let dir = tempfile::tempdir().expect("a directory");
         // The directory's name is random: topics of an earlier run are never met again.
         let random = dir.path().file_name().expect("a name").to_string_lossy().to_lowercase();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let app = format!("t{}-{number}", random.replace('.', ""));
-        Some(Bed { uri: format!("kafka://{brokers}"), app, dir })
+        Bed { uri: format!("kafka://{brokers}"), app, dir }
     }
 
     pub(crate) fn open(&self) -> Arc<dyn Log> {

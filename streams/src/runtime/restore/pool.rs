@@ -28,8 +28,9 @@ const ACTIVE_MAX: usize = 4;
 const PAUSE: Duration = Duration::from_millis(1);
 /// How often a job is tried again whose environment is still open elsewhere in this process.
 const OPEN_TRIES: u32 = 30_000;
-/// How often committed offsets are asked for again; each try waits a few seconds.
-const NOTE_TRIES: u32 = 30;
+/// How often a job begins again because the log failed for the moment, with so many turns between.
+const FAILURES_MAX: u32 = 30;
+const REST: u32 = 200;
 
 /// A task that is rebuilt, and all that its owner needs to go on with it.
 pub(crate) struct Ready<M> {
@@ -119,6 +120,9 @@ struct Active<M> {
     reader: Box<dyn Consumer>,
     stage: Stage<M>,
     tries: u32,
+    failures: u32,
+    /// Turns to let pass.
+    rest: u32,
 }
 
 enum Stage<M> {
@@ -156,6 +160,11 @@ impl<M: Clone + 'static> Worker<M> {
                 worked = true;
                 continue;
             }
+            if active.rest > 0 {
+                active.rest -= 1;
+                self.active.push(active);
+                continue;
+            }
             match active.step(&self.shared) {
                 Ok(Step::Again) => worked = true,
                 Ok(Step::Waiting) => {}
@@ -163,6 +172,11 @@ impl<M: Clone + 'static> Worker<M> {
                     worked = true;
                     self.finish(active);
                     continue;
+                }
+                // The log is away for a while.
+                Err(Error::Log(error)) if error.is_retriable() && active.failures < FAILURES_MAX => {
+                    tracing::warn!(task = %active.job.id, %error, "Restore begins again");
+                    active.begin_again();
                 }
                 Err(error) => {
                     worked = true;
@@ -180,7 +194,7 @@ impl<M: Clone + 'static> Worker<M> {
         while self.active.len() < ACTIVE_MAX {
             let Some(job) = self.shared.restores.next() else { break };
             match self.reader() {
-                Ok(reader) => self.active.push(Active { job, reader, stage: Stage::Open, tries: 0 }),
+                Ok(reader) => self.active.push(Active::new(job, reader)),
                 Err(error) => job.answer(Err(error.into())),
             }
         }
@@ -222,6 +236,16 @@ impl<M> Job<M> {
 }
 
 impl<M: Clone + 'static> Active<M> {
+    fn new(job: Job<M>, reader: Box<dyn Consumer>) -> Active<M> {
+        Active { job, reader, stage: Stage::Open, tries: 0, failures: 0, rest: 0 }
+    }
+
+    fn begin_again(&mut self) {
+        self.give_up();
+        self.failures += 1;
+        (self.stage, self.tries, self.rest) = (Stage::Open, 0, REST);
+    }
+
     fn step(&mut self, shared: &Shared<M>) -> Result<Step, Error> {
         match &mut self.stage {
             Stage::Open => self.open(shared),
@@ -251,14 +275,8 @@ impl<M: Clone + 'static> Active<M> {
     }
 
     fn load(&mut self, shared: &Shared<M>) -> Result<Step, Error> {
-        self.tries += 1;
-        let committed = match self.committed(shared) {
-            // An earlier owner's transaction is still open; the log ends it before long.
-            Err(Error::Log(error)) if error.is_retriable() && self.tries < NOTE_TRIES => {
-                return Ok(Step::Waiting);
-            }
-            other => other?,
-        };
+        // An earlier owner's transaction may still be open; the log ends it before long.
+        let committed = self.committed(shared)?;
         let mut task = Task::new(&Blueprint {
             topology: &shared.topology,
             id: self.job.id,

@@ -117,7 +117,6 @@ impl Instance {
 /// Not a test: the body of an instance.
 #[test]
 #[ignore = "a child process of other tests"]
-#[expect(clippy::print_stdout, reason = "the parent reads it")]
 fn runs_as_ordered() {
     let Ok(order) = std::env::var(ORDER) else { return };
     let fields: Vec<&str> = order.split('|').collect();

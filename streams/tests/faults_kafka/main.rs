@@ -5,7 +5,6 @@
 //! Each fault has a short form, which runs with the other tests, and a long form, which is ignored by
 //! default: `scripts/faults-kafka --long`. They need `LOBSTREAM_TEST_KAFKA`; F4 and F7 start a broker of their
 //! own with `scripts/services` and need what that needs.
-#![expect(clippy::print_stderr, reason = "a skipped test says so loudly")]
 #![expect(dead_code, reason = "the application and its inputs are shared with other tests")]
 
 #[path = "../engine/check.rs"]

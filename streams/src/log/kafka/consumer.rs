@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::cluster::{ANSWER, Cluster, number};
@@ -43,6 +43,8 @@ pub(super) struct KafkaConsumer {
     topics: Option<Topics>,
     /// The group waits until partitions are given back.
     owes_answer: bool,
+    /// The membership by which a transaction is to be judged until the next event, see [`KafkaConsumer::restart`].
+    pinned: Option<Arc<ConsumerGroupMetadata>>,
 }
 
 /// A partition that is read.
@@ -66,6 +68,7 @@ impl KafkaConsumer {
             events: VecDeque::new(),
             topics: None,
             owes_answer: false,
+            pinned: None,
         })
     }
 
@@ -139,6 +142,20 @@ impl KafkaConsumer {
         Err(LogError::Client { what: "move of partitions".to_owned(), reason, retriable: true })
     }
 
+    /// Starts a partition anew that the client has given up, see [`super::queue`].
+    ///
+    /// If the group is about to take partitions away and nobody knows it yet, it takes this for the answer and
+    /// goes on without waiting for our commit. So that no such commit counts, transactions are judged by the
+    /// membership of this moment until the next event: the group refuses it once it has gone on.
+    fn restart(&mut self, place: &(Tp, Offset)) -> Result<(), LogError> {
+        tracing::warn!(tp = %place.0, offset = place.1.0, "Partition started anew");
+        self.pinned = self.client.group_metadata().map(Arc::new);
+        let owed = self.owes_answer;
+        self.stop(std::slice::from_ref(&place.0))?;
+        self.owes_answer = owed;
+        self.start(&[place])
+    }
+
     fn stop(&mut self, tps: &[Tp]) -> Result<(), LogError> {
         let mut list = TopicPartitionList::new();
         let ours: Vec<_> = tps.iter().filter(|tp| self.started.contains_key(tp)).collect();
@@ -187,6 +204,7 @@ impl Consumer for KafkaConsumer {
             }
             Some(Told::Group(rebalanced)) => self.topics.as_ref().map(|topics| topics.event(&rebalanced)),
         };
+        self.pinned = None;
         self.owes_answer |= matches!(event, Some(GroupEvent::Revoke(_) | GroupEvent::Lost(_)));
         Ok(event)
     }
@@ -223,13 +241,19 @@ impl Consumer for KafkaConsumer {
         let before = into.len();
         while into.len() < full && queue.take(full - into.len(), |message| reading.see(message, into)) > 0 {}
         let n = into.len() - before;
+        let back = (tp.clone(), reading.position);
         if reading.astray {
-            let back = (tp.clone(), reading.position);
             self.move_to(&[&back])?;
             return Ok(Taken { n, caught_up: false });
         }
         match &reading.failure {
-            Some(failure) if n == 0 => Err(explain(&self.cluster, tp, reading.position, failure)),
+            Some(failure) if n == 0 => match explain(&self.cluster, tp, back.1, failure) {
+                Some(error) => Err(error),
+                None => {
+                    self.restart(&back)?;
+                    Ok(Taken::default())
+                }
+            },
             Some(_) | None => Ok(Taken { n, caught_up: reading.at_end }),
         }
     }
@@ -271,7 +295,7 @@ impl Consumer for KafkaConsumer {
 
     fn group(&self) -> Option<GroupMetadata> {
         self.options.group.as_ref()?;
-        let metadata = self.client.group_metadata()?;
+        let metadata = self.pinned.clone().or_else(|| self.client.group_metadata().map(Arc::new))?;
         Some(GroupMetadata(Box::new(metadata)))
     }
 
@@ -283,11 +307,13 @@ impl Consumer for KafkaConsumer {
     }
 }
 
-/// The failure of one partition in full: what is asked for, and what there is.
-fn explain(cluster: &Cluster, tp: &Tp, position: Offset, failure: &Failure) -> LogError {
+/// The failure of one partition in full: what is asked for, and what there is. `None`: all is there, the client
+/// was looking in the wrong place.
+fn explain(cluster: &Cluster, tp: &Tp, position: Offset, failure: &Failure) -> Option<LogError> {
     let what = format!("read of {tp} at offset {}", position.0);
     if failure.code == RDKafkaErrorCode::AutoOffsetReset {
-        return match cluster.range(tp) {
+        return Some(match cluster.range(tp) {
+            Ok(range) if (range.first..=range.end).contains(&position) => return None,
             Ok(range) if position < range.first => {
                 LogError::HistoryMissing { tp: tp.to_string(), need: position.0, have: range.first.0 }
             }
@@ -297,14 +323,14 @@ fn explain(cluster: &Cluster, tp: &Tp, position: Offset, failure: &Failure) -> L
                 LogError::Client { what, reason, retriable: false }
             }
             Err(error) => error,
-        };
+        });
     }
-    match log_error(what, Some(&tp.topic), &KafkaError::MessageConsumption(failure.code)) {
+    Some(match log_error(what, Some(&tp.topic), &KafkaError::MessageConsumption(failure.code)) {
         LogError::Client { what, retriable, .. } if !failure.words.is_empty() => {
             LogError::Client { what, reason: failure.words.clone(), retriable }
         }
         other => other,
-    }
+    })
 }
 
 /// A list for the client, with the notes as commit metadata.

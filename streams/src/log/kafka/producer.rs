@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::mem;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -218,7 +218,7 @@ impl Producer for KafkaProducer {
             return Ok(());
         }
         let group = group
-            .and_then(|group| group.0.downcast_ref::<ConsumerGroupMetadata>())
+            .and_then(|group| group.0.downcast_ref::<Arc<ConsumerGroupMetadata>>())
             .ok_or_else(|| misuse(CALL_NAME, "the consumer has no group".to_owned()))?;
         let list = commits(offsets).map_err(|error| misuse(CALL_NAME, error.to_string()))?;
         self.begun(CALL_NAME)?;

@@ -44,6 +44,20 @@ pub enum LogError {
         /// First offset kept.
         have: u64,
     },
+    /// An archive and the log that should continue it do not meet.
+    #[error(
+        "hole in {tp}: the archive ends before offset {ends}, the live log begins at {begins}: {} records are in \
+         neither; archive them first",
+        begins - ends
+    )]
+    Hole {
+        /// Partition.
+        tp: String,
+        /// First offset that the archive does not have.
+        ends: u64,
+        /// First offset that the live log has.
+        begins: u64,
+    },
     /// Stored bytes are not what was written.
     #[error("corrupt data at {place}: {reason}")]
     Corrupt {
@@ -358,7 +372,9 @@ pub enum Error {
     },
     /// Processing the input again did not give what was written the first time.
     #[error(
-        "task {task} diverged in epoch {epoch}: {what}; a processor is not deterministic, or the input or the program changed"
+        "task {task} diverged in epoch {epoch}: {what}; {}",
+        if *changed { "it was written under another configuration or topology" }
+        else { "the configuration is the same: a processor is not deterministic, or the input was changed" }
     )]
     StateDiverged {
         /// The task.
@@ -367,6 +383,8 @@ pub enum Error {
         epoch: u64,
         /// What differs.
         what: String,
+        /// The epoch was written by another topology, or under another configuration.
+        changed: bool,
     },
     /// A checkpoint is not one of this task.
     #[error("checkpoint of task {task}: {what}; move the state away to rebuild it from the log")]
@@ -402,6 +420,9 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// It was told to stop before it was done.
+    #[error("stopped before it was done")]
+    Interrupted,
     /// A stream thread panicked outside any node.
     #[error("stream thread {thread} panicked: {reason}")]
     Panicked {

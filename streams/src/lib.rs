@@ -88,7 +88,9 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`testing`] | drive a topology by hand, or under every fault by seed |
-//! | [`replay`] | pacing of recordings on an absolute schedule |
+//! | [`verify`] | runs a live run's inputs again and names the first difference |
+//! | [`why`] | explains why a window has no row |
+//! | [`replay`] | pacing of recordings on an absolute schedule, orders meanwhile, archives joined to live logs |
 //! | [`runtime`] | how a topology runs: tasks, merge order, ticks, epochs, commits, recovery |
 //! | [`topology`] | what runs: sources, processors, stores and sinks as a value |
 //! | [`store`] | what a processor remembers, and its checkpoints |
@@ -112,4 +114,6 @@ pub mod store;
 pub mod testing;
 pub mod time;
 pub mod topology;
+pub mod verify;
+pub mod why;
 mod wire;

@@ -194,6 +194,30 @@ impl Env {
         Ok(db)
     }
 
+    /// The database of this name, if it was made. Call it outside transactions.
+    ///
+    /// # Errors
+    /// [`StoreError::Read`].
+    pub fn find(&self, name: &str) -> Result<Option<Db>, StoreError> {
+        let mut known = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&db) = known.get(name) {
+            return Ok(Some(db));
+        }
+        let map = &*self.map;
+        let found = map.run(|| {
+            let txn = match map.env.read_txn() {
+                Ok(txn) => txn,
+                Err(e) => return map.not_begun(&e),
+            };
+            let opened = map.env.open_databases_and_commit(txn, |open, txn| {
+                open.open_database::<Bytes, Bytes>(txn, Some(name)).map(CommitOrAbort::<_, ()>::Commit)
+            });
+            opened.map(|found| Attempt::Done(found.unwrap_commit().map(Db))).map_err(|e| map.read_failed(&e))
+        })?;
+        known.extend(found.map(|db| (name.to_owned(), db)));
+        Ok(found)
+    }
+
     /// Runs `work` in a write transaction and commits it: all of it is durable, or nothing happened.
     /// `work` runs again after the map was grown, so it must not keep anything of an earlier run.
     /// At most one write transaction is open at a time, over all processes; others wait here.

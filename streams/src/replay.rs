@@ -15,11 +15,15 @@
 //! ```
 
 mod drift;
+mod handover;
+mod order;
 
 use std::str::FromStr;
 use std::time::Duration;
 
 pub use drift::Drift;
+pub use handover::Handover;
+pub use order::{BadOrder, Order, When};
 
 use crate::time::{Mono, Ts};
 
@@ -35,11 +39,13 @@ pub enum Speed {
     Times(f64),
     /// This many records in one second, such as `5000/s`.
     PerSecond(f64),
+    /// One at a time, when asked for.
+    Step,
 }
 
 /// The text is no speed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no speed: write max, x10 (ten times real time) or 5000/s (records per second)")]
+#[error("{0:?} is no speed: write max, x10 (ten times real time), 5000/s (records per second) or step")]
 pub struct BadSpeed(String);
 
 impl FromStr for Speed {
@@ -52,6 +58,8 @@ impl FromStr for Speed {
         };
         if text == "max" {
             Ok(Speed::Max)
+        } else if text == "step" {
+            Ok(Speed::Step)
         } else if let Some(times) = text.strip_prefix(['x', '×']) {
             Ok(Speed::Times(number(times)?))
         } else if let Some(rate) = text.strip_suffix("/s") {
@@ -74,6 +82,8 @@ pub struct Pacer {
     recorded: Duration,
     due: Duration,
     drift: Drift,
+    /// Records that may go although time stands still.
+    steps: u64,
 }
 
 impl Pacer {
@@ -90,6 +100,7 @@ impl Pacer {
             recorded: Duration::ZERO,
             due: Duration::ZERO,
             drift: Drift::default(),
+            steps: 0,
         }
     }
 
@@ -103,7 +114,7 @@ impl Pacer {
         self.recorded += self.gap_max.map_or(gap, |most| gap.min(most));
         self.newest = Some(newest);
         self.due = match self.speed {
-            Speed::Max => Duration::ZERO,
+            Speed::Max | Speed::Step => Duration::ZERO,
             Speed::Times(n) => scaled(self.recorded.as_nanos() as f64 / n),
             Speed::PerSecond(n) => scaled(self.n as f64 * 1e9 / n),
         };
@@ -112,8 +123,8 @@ impl Pacer {
 
     /// How long to sleep before asking again; `None`: release the record now.
     pub fn wait(&self, now: Mono) -> Option<Duration> {
-        if self.paused_at.is_some() {
-            return Some(SLICE);
+        if self.stands_still() {
+            return (self.steps == 0).then_some(SLICE);
         }
         match self.due_at().since(now) {
             Duration::ZERO => None,
@@ -123,7 +134,9 @@ impl Pacer {
 
     /// The record was released; how late, goes into the report.
     pub fn released(&mut self, now: Mono) {
-        if !matches!(self.speed, Speed::Max) {
+        if self.stands_still() {
+            self.steps = self.steps.saturating_sub(1);
+        } else if !matches!(self.speed, Speed::Max) {
             self.drift.add(now.since(self.due_at()), self.due);
         }
     }
@@ -133,8 +146,42 @@ impl Pacer {
         self.paused_at.get_or_insert(now);
     }
 
+    /// Lets `n` records go although time stands still, in a pause or with [`Speed::Step`].
+    pub fn step(&mut self, n: u64) {
+        self.steps = self.steps.saturating_add(n);
+    }
+
+    /// May records go that [`Pacer::step`] has allowed?
+    pub fn has_steps(&self) -> bool {
+        self.steps > 0
+    }
+
+    /// Is nothing released but what [`Pacer::step`] allows?
+    pub fn stands_still(&self) -> bool {
+        self.paused_at.is_some() || matches!(self.speed, Speed::Step)
+    }
+
+    /// The record offered next is another one than the recording has next: it is due at once, and the schedule
+    /// goes on from it.
+    pub fn jump(&mut self, now: Mono) {
+        let behind = now.since(self.due_at());
+        self.newest = None;
+        if let (Some(start), None) = (self.start.as_mut(), self.paused_at) {
+            start.0 += behind;
+        }
+    }
+
+    /// Goes on at another speed; the schedule begins anew with the record offered last.
+    pub fn set_speed(&mut self, speed: Speed, now: Mono) {
+        (self.speed, self.n, self.steps) = (speed, 1, 0);
+        (self.recorded, self.due) = (Duration::ZERO, Duration::ZERO);
+        self.start = self.start.map(|_| now);
+        self.paused_at = self.paused_at.map(|_| now);
+    }
+
     /// Goes on. The schedule moves by the length of the pause.
     pub fn resume(&mut self, now: Mono) {
+        self.steps = 0;
         if let (Some(paused), Some(start)) = (self.paused_at.take(), self.start.as_mut()) {
             start.0 += now.since(paused.max(*start));
         }
@@ -172,6 +219,7 @@ mod tests {
         assert_eq!("x50".parse(), Ok(Speed::Times(50.0)));
         assert_eq!("×0.5".parse(), Ok(Speed::Times(0.5)));
         assert_eq!("200000/s".parse(), Ok(Speed::PerSecond(200_000.0)));
+        assert_eq!("step".parse(), Ok(Speed::Step));
         for text in ["", "fast", "x", "x0", "x-1", "xinf", "xNaN", "0/s", "/s", "50", "Max"] {
             assert!(text.parse::<Speed>().is_err(), "{text:?}");
         }
@@ -215,6 +263,54 @@ mod tests {
         pacer.resume(at(300));
         pacer.offer(Ts::from_millis(15), at(300));
         assert_eq!(pacer.wait(at(300)), Some(ms(10)));
+    }
+
+    #[test]
+    fn steps_go_one_by_one_while_time_stands_still() {
+        for mut pacer in [Pacer::new(Speed::Step, None), Pacer::new(Speed::Times(1.0), None)] {
+            pacer.pause(at(0));
+            pacer.offer(Ts::from_millis(0), at(0));
+            assert_eq!(pacer.wait(at(5)), Some(SLICE));
+            pacer.step(2);
+            for _ in 0..2 {
+                assert_eq!(pacer.wait(at(5)), None);
+                pacer.released(at(5));
+                pacer.offer(Ts::from_millis(50), at(5));
+            }
+            assert_eq!(pacer.wait(at(9_000)), Some(SLICE), "two were allowed");
+            assert_eq!(pacer.drift().n(), 0, "nothing was late: there is no schedule");
+        }
+    }
+
+    #[test]
+    fn after_a_jump_the_schedule_goes_on_from_where_it_landed() {
+        let mut pacer = Pacer::new(Speed::Times(1.0), None);
+        pacer.offer(Ts::from_millis(0), at(0));
+        pacer.released(at(0));
+        pacer.jump(at(700));
+        pacer.offer(Ts::from_millis(90_000), at(700));
+        assert_eq!(pacer.wait(at(700)), None, "due where it landed");
+        pacer.released(at(700));
+        pacer.offer(Ts::from_millis(90_030), at(710));
+        assert_eq!(pacer.wait(at(710)), Some(ms(20)));
+        assert_eq!(pacer.drift().max(), Duration::ZERO);
+    }
+
+    #[test]
+    fn another_speed_begins_with_the_record_offered_last() {
+        let mut pacer = Pacer::new(Speed::Times(1.0), None);
+        pacer.offer(Ts::from_millis(0), at(0));
+        pacer.released(at(0));
+        pacer.offer(Ts::from_millis(10_000), at(0));
+        pacer.set_speed(Speed::Times(100.0), at(500));
+        assert_eq!(pacer.wait(at(500)), None);
+        pacer.released(at(500));
+        pacer.offer(Ts::from_millis(13_000), at(500));
+        assert_eq!(pacer.wait(at(500)), Some(ms(30)));
+        pacer.set_speed(Speed::Step, at(510));
+        assert_eq!(pacer.wait(at(999)), Some(SLICE));
+        pacer.set_speed(Speed::Max, at(999));
+        assert_eq!(pacer.wait(at(999)), None);
     }
 
     #[test]

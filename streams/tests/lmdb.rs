@@ -262,6 +262,50 @@ fn child_opens_on_a_full_disk() {
     println!("REFUSED {text}");
 }
 
+#[test]
+fn a_killed_reader_holds_nothing_back_after_the_next_open() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let options = EnvOptions { durability: Durability::Fast, ..EnvOptions::default() };
+    let size = || fs::metadata(dir.path().join("lobstream.lmdb")).expect("a file").len();
+    let churn = |n: u8| {
+        let (env, db) = open(dir.path(), &options);
+        (0..n).for_each(|i| put(&env, db, b"key", &[i; 20_000]).expect("written"));
+        size()
+    };
+    let calm = churn(100);
+    let mut reader = Command::new(std::env::current_exe().expect("this binary"))
+        .args(["--ignored", "--exact", "child_reads_for_ever", "--nocapture"])
+        .env(CHILD_DIR, dir.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("started");
+    let out = reader.stdout.take().expect("piped");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(out)).map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("READING")), "it has its view open");
+    let held = churn(100);
+    assert!(held > calm + 1_000_000, "while it lives it keeps old pages: {calm} to {held}");
+    reader.kill().expect("killed");
+    reader.wait().expect("ended");
+    let after = churn(250);
+    assert!(after < held * 11 / 10, "its slot is freed: {held} to {after}");
+}
+
+#[test]
+#[ignore = "runs as a child process of a_killed_reader_holds_nothing_back_after_the_next_open"]
+fn child_reads_for_ever() {
+    let (env, db) = open(&child_dir(), &EnvOptions::default());
+    let read = env.read(|view| {
+        let found = view.get(db, b"key")?.is_some();
+        println!("READING {found}");
+        loop {
+            thread::sleep(std::time::Duration::from_secs(1));
+        }
+        #[expect(unreachable_code, reason = "the type of the closure")]
+        Ok::<bool, StoreError>(found)
+    });
+    drop(read);
+}
+
 fn child_dir() -> PathBuf {
     std::env::var_os(CHILD_DIR).expect("set by the parent").into()
 }

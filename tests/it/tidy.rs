@@ -17,7 +17,7 @@ const LAYERS: &[Layers] = &[
         src: "streams/src",
         order: &[
             &["testing"],
-            &["replay"],
+            &["verify", "why", "replay"],
             &["runtime"],
             &["topology"],
             &["store"],

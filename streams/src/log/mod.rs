@@ -181,6 +181,12 @@ pub trait Log: Send + Sync {
     /// The environment in which [`Producer::ship`]ped state lies, if this log keeps state beside its
     /// records. `None`: a task keeps an environment of its own.
     fn state(&self) -> Option<Arc<Env>>;
+    /// The first offset of a partition that is read from another log than those before it, if this log is two
+    /// that were joined.
+    fn joint(&self, tp: &Tp) -> Option<Offset> {
+        let _ = tp;
+        None
+    }
 }
 
 /// Reads partitions. One thread owns it.

@@ -3,18 +3,20 @@
 //!
 //! ```text
 //! decision  4c 44 · version u8 · epoch u64 · list{from u64} · position · list{channel u16 · pos u64 · ts i64}
-//!           · option{state digest u128} · tail
+//!           · option{state digest u128} · tail · program
 //! position  n u64 · option{T i64} · option{last key} · list{channel} · list{tick} · list{output}
 //! key       ts i64 · rank u16 · seq u64 · topic rank u16 · partition u32 · pos u64
 //! channel   topic text · partition u32 · option{ts i64 · seq u64} · next u64 · left u8
 //! tick      node u32 · number u32 · interval u64 ns · align i64 · catch-up u8 · firing u8 [· at i64]
 //! output    topic text · partition u32 · count u64 · chain 32 bytes
 //! tail      origin of the last key u16 · list{topic text · partition u32 · offset u64} · bye u8
+//! program   topology 32 bytes · config 32 bytes · list{channel u16 · last u64}
 //! ```
-//! Version 1 has no tail. The list of the tail holds the first unprocessed offset of each partition that
+//! Version 1 has no tail, version 2 no program. The list of the tail holds the first unprocessed offset of each partition that
 //! several writers share; its channels come one after the other, and their `next` is the writer's number.
 //! Integers big-endian; `list` begins with its length u32, `text` too, `option` with 0 or 1. `from` are the
-//! offsets at which the epoch began, in order of the channels; `next` are those at which it ended.
+//! offsets at which the epoch began, in order of the channels; `next` are those at which it ended. The list
+//! of the program are the joints that the epoch crossed, see [`Joint`].
 
 use std::time::Duration;
 
@@ -28,7 +30,7 @@ use crate::topology::processor::{CatchUp, Schedule};
 use crate::wire::{Reader, Writer};
 
 const MAGIC: [u8; 2] = *b"LD";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Where a task stands between two records: with its stores, all there is to know about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +64,24 @@ pub struct Output {
     pub chain: Chain,
 }
 
+/// What a task was made of when it wrote a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Shape of its sub-topology, its stores, its application.
+    pub topology: Chain,
+    /// What [`Builder::config`](crate::topology::Builder::config) was given.
+    pub config: Chain,
+}
+
+/// Where an input goes over from an archive to the live log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joint {
+    /// Number of the channel.
+    pub channel: u16,
+    /// The last record that was read from the archive; the next one came from the live log.
+    pub last: Offset,
+}
+
 /// The record of one epoch of one task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -75,6 +95,10 @@ pub struct Decision {
     pub virtual_beacons: Vec<VirtualBeacon>,
     /// Digest of all stores, if a checkpoint was due.
     pub state: Option<StateDigest>,
+    /// Who wrote it; `None` before version 3.
+    pub program: Option<Program>,
+    /// Where its inputs went over from an archive to the live log.
+    pub joints: Vec<Joint>,
 }
 
 impl Decision {
@@ -82,7 +106,7 @@ impl Decision {
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::default();
         w.raw(&MAGIC);
-        w.u8(VERSION);
+        w.u8(if self.program.is_some() { VERSION } else { 2 });
         w.u64(self.epoch);
         w.list(self.from.iter(), |w, from| w.u64(from.0));
         self.position.encode_body(&mut w);
@@ -93,6 +117,14 @@ impl Decision {
         });
         w.option(self.state, |w, state| w.u128(state.0));
         self.position.encode_tail(&mut w);
+        if let Some(Program { topology, config }) = &self.program {
+            w.raw(&topology.0);
+            w.raw(&config.0);
+            w.list(self.joints.iter(), |w, joint| {
+                w.u16(joint.channel);
+                w.u64(joint.last.0);
+            });
+        }
         w.0
     }
 
@@ -113,9 +145,15 @@ impl Decision {
             virtual_beacons: r
                 .list(|r| Ok(VirtualBeacon { channel: r.u16()?, pos: Offset(r.u64()?), ts: Ts(r.i64()?) }))?,
             state: r.option(|r| r.u128().map(StateDigest))?,
+            program: None,
+            joints: Vec::new(),
         };
         if version > 1 {
             decision.position.decode_tail(&mut r)?;
+        }
+        if version > 2 {
+            decision.program = Some(Program { topology: Chain(r.array()?), config: Chain(r.array()?) });
+            decision.joints = r.list(|r| Ok(Joint { channel: r.u16()?, last: Offset(r.u64()?) }))?;
         }
         r.end()?;
         Ok(decision)
@@ -327,6 +365,8 @@ mod tests {
             },
             virtual_beacons: vec![VirtualBeacon { channel: 1, pos: Offset(2), ts: Ts(3) }],
             state: Some(StateDigest(u128::MAX - 1)),
+            program: Some(Program { topology: Chain([3; 32]), config: Chain([4; 32]) }),
+            joints: vec![Joint { channel: 1, last: Offset(8) }],
         }
     }
 
@@ -340,6 +380,8 @@ mod tests {
             position: Position::default(),
             virtual_beacons: Vec::new(),
             state: None,
+            program: None,
+            joints: Vec::new(),
         };
         assert_eq!(Decision::decode(&empty.encode()), Ok(empty));
     }
@@ -398,6 +440,8 @@ mod tests {
             },
             virtual_beacons: vec![VirtualBeacon { channel: 0, pos: Offset(6), ts: Ts(10) }],
             state: None,
+            program: None,
+            joints: Vec::new(),
         };
         assert_eq!(Decision::decode(&fields.concat()), Ok(expected.clone()));
         // Version 2 adds a tail: no origin, nothing shared, no bye.
@@ -405,6 +449,14 @@ mod tests {
         let version_2 = [b"LD\x02", &fields.concat()[3..], &tail].concat();
         assert_eq!(Decision::decode(&version_2), Ok(expected.clone()));
         assert_eq!(expected.encode(), version_2);
+        // Version 3 adds who wrote it, and here one joint: channel 0 after offset 6.
+        let program: [&[u8]; 4] = [&[1; 32], &[2; 32], &[0, 0, 0, 1, 0, 0], &[0, 0, 0, 0, 0, 0, 0, 6]];
+        let version_3 = [b"LD\x03", &version_2[3..], &program.concat()].concat();
+        let program = Program { topology: Chain([1; 32]), config: Chain([2; 32]) };
+        let joints = vec![Joint { channel: 0, last: Offset(6) }];
+        let expected = Decision { program: Some(program), joints, ..expected };
+        assert_eq!(Decision::decode(&version_3), Ok(expected.clone()));
+        assert_eq!(expected.encode(), version_3);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::runtime::state::AppState;
+use crate::runtime::state::{AppState, TaskState};
+use crate::store::TaskId;
 use crate::time::Ts;
 
 /// Counters of an application, since it was started. A clone shows the same ones.
@@ -27,6 +28,7 @@ struct Cells {
     rebalances: AtomicU64,
     stream_time: AtomicI64,
     counts: Mutex<BTreeMap<&'static str, u64>>,
+    tasks: Mutex<BTreeMap<TaskId, TaskState>>,
 }
 
 #[derive(Debug, Default)]
@@ -102,6 +104,7 @@ impl Default for Cells {
             rebalances: AtomicU64::new(0),
             stream_time: AtomicI64::new(i64::MIN),
             counts: Mutex::default(),
+            tasks: Mutex::default(),
         }
     }
 }
@@ -127,6 +130,15 @@ impl Progress {
             stream_time: (stream_time > Ts::MIN).then_some(stream_time),
             counts: self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
+    }
+
+    /// The tasks that are or were here, and where each one is.
+    pub fn tasks(&self) -> BTreeMap<TaskId, TaskState> {
+        self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn task_is(&self, task: TaskId, state: TaskState) {
+        self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(task, state);
     }
 
     /// Where the application is.

@@ -23,10 +23,10 @@ mod poison;
 mod rebalance;
 mod restore;
 pub mod state;
-mod task;
+pub(crate) mod task;
 pub(crate) mod thread;
 pub mod tick;
-mod topics;
+pub(crate) mod topics;
 mod txn;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +37,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::log::Log;
 use crate::settings::{Settings, Sharing};
-use crate::time::Mono;
+use crate::store::view::View;
 use crate::topology::Topology;
 use commit::Edge;
 use end::Stop;
@@ -51,15 +51,7 @@ use txn::{Patience, Txn};
 /// How long an idle thread waits before it looks again.
 const IDLE: Duration = Duration::from_millis(5);
 
-/// Reads a monotonic clock. The engine has none of its own; what it reads decides only when to commit.
-pub trait Clock: Send + Sync {
-    /// Time since some fixed moment.
-    fn mono(&self) -> Mono;
-    /// Waits this long. A clock of a simulation goes forward instead.
-    fn pause(&self, time: Duration) {
-        os::sleep(time);
-    }
-}
+pub use crate::time::Clock;
 
 /// When a run ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +73,7 @@ pub struct App<M> {
     open_store: OpenStore,
     #[cfg(feature = "sabotage")]
     checkpoint_first: bool,
+    view: View,
 }
 
 impl<M: Clone + Send + 'static> App<M> {
@@ -102,6 +95,7 @@ impl<M: Clone + Send + 'static> App<M> {
         clock: Arc<dyn Clock>,
         open_store: OpenStore,
     ) -> App<M> {
+        let view = View::new(Arc::clone(&clock));
         App {
             topology,
             log,
@@ -109,6 +103,7 @@ impl<M: Clone + Send + 'static> App<M> {
             clock,
             on_edge: None,
             open_store,
+            view,
             #[cfg(feature = "sabotage")]
             checkpoint_first: false,
         }
@@ -117,6 +112,11 @@ impl<M: Clone + Send + 'static> App<M> {
     #[cfg(feature = "sabotage")]
     pub(crate) fn checkpoint_first(self, checkpoint_first: bool) -> App<M> {
         App { checkpoint_first, ..self }
+    }
+
+    /// Read-only queries of the stores of the tasks that run here, while they run.
+    pub fn view(&self) -> View {
+        self.view.clone()
     }
 
     /// Calls `on_edge` at every edge of the commit protocol: tests stop the process there.
@@ -179,6 +179,7 @@ impl<M: Clone + Send + 'static> App<M> {
             open_store: Arc::clone(&self.open_store),
             progress: progress.clone(),
             on_edge: self.on_edge.clone(),
+            view: self.view.clone(),
             ids: ids.into_iter().collect(),
             spare,
             finite: until == Until::End,

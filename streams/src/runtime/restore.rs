@@ -334,10 +334,8 @@ fn load_stores<M: Clone + 'static>(task: &mut Task<M>, checkpoints: &Checkpoints
 
 /// Changelogs have brought the stores to the epoch of a decision: the rest of the state is in it.
 fn adopt<M: Clone + 'static>(task: &mut Task<M>, decision: &Decision) -> Result<(), Error> {
-    let diverged =
-        |what: String| Error::StateDiverged { task: task.id.to_string(), epoch: decision.epoch, what };
     let now = task.sums.absorb(&task.stores);
-    compare_state(now, decision.state).map_err(diverged)?;
+    compare_state(now, decision.state).map_err(|what| diverged(task, decision, what))?;
     let id = task.id;
     let adopted = task.set_position(&decision.position);
     adopted.map_err(|what| Error::History { task: id.to_string(), what })?;
@@ -360,11 +358,12 @@ fn compare<M: Clone + 'static>(task: &mut Task<M>, decision: &Decision) -> Resul
         let now = decision.state.map(|_| task.sums.absorb(&task.stores));
         now.map_or(Ok(()), |now| compare_state(now, decision.state))
     };
-    what.map_or_else(state, Err).map_err(|what| Error::StateDiverged {
-        task: task.id.to_string(),
-        epoch: decision.epoch,
-        what,
-    })
+    what.map_or_else(state, Err).map_err(|what| diverged(task, decision, what))
+}
+
+fn diverged<M: Clone + 'static>(task: &Task<M>, decision: &Decision, what: String) -> Error {
+    let changed = decision.program != Some(task.program());
+    Error::StateDiverged { task: task.id.to_string(), epoch: decision.epoch, what, changed }
 }
 
 fn compare_state(now: StateDigest, logged: Option<StateDigest>) -> Result<(), String> {

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::log::{Log, TopicName, Tp, topic};
 use crate::record::{Batch, InRecord, Offset, Record};
 use crate::runtime::below::Below;
-use crate::runtime::decision::{Decision, Position};
+use crate::runtime::decision::{Decision, Joint, Position, Program};
 use crate::runtime::graph::{FailureKind, Graph, NodeFailure, Reach, Target, store_slots};
 use crate::runtime::inputs::{self, Quiet};
 use crate::runtime::merge::{Merge, Pick, SharedInput};
@@ -64,6 +64,8 @@ pub(crate) struct Task<M> {
     n: u64,
     /// Where the open epoch began.
     from: Vec<Offset>,
+    /// Where each channel goes over to another log.
+    joints: Vec<Option<Offset>>,
     /// Source node of each channel.
     sources: Vec<NodeId>,
     quiet: Quiet,
@@ -101,12 +103,16 @@ impl<M: Clone + 'static> Task<M> {
         let (mut merge, sources) = inputs::merge(topology, sub, partition, plan.log)?;
         merge.reorder_bytes_max = plan.settings.reorder_bytes_max;
         let below = Below::new(topology, sub, &sinks, &mut outbox, partition);
+        let shared: Vec<Tp> = merge.fetched().into_iter().map(|(tp, _)| tp).collect();
+        let joint = |tp: &Tp| plan.log.joint(tp).filter(|_| !shared.contains(tp));
+        let joints = merge.channels().iter().map(|channel| joint(&channel.tp)).collect();
         Ok(Task {
             id: plan.id,
             state: TaskState::Created,
             quiet: Quiet::new(topology, &sources),
             below,
             merge,
+            joints,
             sums: Sums::default(),
             dead_letters: outbox.target(own(topic::dead_letter(app))),
             decisions: outbox.target(own(topic::decisions(app))),
@@ -352,6 +358,11 @@ impl<M: Clone + 'static> Task<M> {
         self.fingerprint
     }
 
+    /// What it is made of: a decision of another program may say something else about the same input.
+    pub(crate) fn program(&self) -> Program {
+        Program { topology: self.fingerprint, config: self.topology.config }
+    }
+
     /// Where it stands.
     pub(crate) fn position(&self) -> Position {
         let channels = self.merge.channels().iter();
@@ -403,7 +414,19 @@ impl<M: Clone + 'static> Task<M> {
             position: self.position(),
             virtual_beacons: self.merge.take_lifted(),
             state,
+            program: Some(self.program()),
+            joints: self.crossed(),
         }
+    }
+
+    /// The joints between where the epoch began and where it stands.
+    fn crossed(&self) -> Vec<Joint> {
+        let channels = self.joints.iter().zip(&self.from).zip(self.merge.channels()).enumerate();
+        let crossed = channels.filter_map(|(i, ((joint, from), channel))| {
+            let joint = joint.filter(|joint| from < joint && *joint <= channel.progress().next)?;
+            Some(Joint { channel: i as u16, last: Offset(joint.0 - 1) })
+        });
+        crossed.collect()
     }
 
     /// Puts changed keys into the outbox for their changelogs.
@@ -433,6 +456,11 @@ impl<M: Clone + 'static> Task<M> {
     /// Counts of the nodes since this was last asked.
     pub(crate) fn take_counts(&mut self) -> BTreeMap<&'static str, u64> {
         std::mem::take(&mut self.graph.counts)
+    }
+
+    /// Records and beacons processed since the first epoch.
+    pub(crate) fn n(&self) -> u64 {
+        self.n
     }
 
     /// Stream time.

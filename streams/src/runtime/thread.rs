@@ -18,6 +18,7 @@ use crate::runtime::task::Task;
 use crate::runtime::txn::{Patience, Txn};
 use crate::settings::Settings;
 use crate::store::checkpoint::Checkpoints;
+use crate::store::view::{Opened, View};
 use crate::time::Mono;
 use crate::topology::Topology;
 use crate::topology::processor::TaskId;
@@ -37,6 +38,7 @@ pub(crate) struct Shared<M> {
     pub(crate) open_store: OpenStore,
     pub(crate) progress: Progress,
     pub(crate) on_edge: Option<OnEdge>,
+    pub(crate) view: View,
     /// Transactional ids of all threads of this run.
     pub(crate) ids: BTreeSet<String>,
     /// Those that a run with more threads would have.
@@ -83,6 +85,10 @@ pub(crate) struct Assigned<M> {
     pub(crate) checkpoint_failures: u32,
     /// Since when it waits for room on disk.
     pub(crate) suspended_at: Option<Mono>,
+    /// The state that was told last.
+    told: Option<TaskState>,
+    /// As long as it is here, others may read its checkpoints.
+    _seen: Option<Opened>,
 }
 
 /// A task of this thread that is being restored elsewhere. Its partitions are ours, but not read yet.
@@ -209,6 +215,7 @@ impl<M: Clone + 'static> StreamThread<M> {
         self.stop_if_halted()?;
         turn.at_end &= self.awaited.is_empty() && !self.has_progress();
         self.tell_whether_settled();
+        self.tell_states();
         Ok(turn)
     }
 
@@ -242,6 +249,16 @@ impl<M: Clone + 'static> StreamThread<M> {
     fn inputs(&self) -> impl Iterator<Item = &Tp> {
         let awaited = self.awaited.iter().flat_map(|awaited| &awaited.inputs);
         self.tasks.iter().flat_map(|assigned| assigned.task.inputs()).chain(awaited)
+    }
+
+    /// Whoever asks is told where each task is, when that has changed.
+    fn tell_states(&mut self) {
+        for assigned in &mut self.tasks {
+            let state = assigned.task.state;
+            if assigned.told.replace(state) != Some(state) {
+                self.shared.progress.task_is(assigned.task.id, state);
+            }
+        }
     }
 
     fn tell_whether_settled(&mut self) {
@@ -329,6 +346,7 @@ impl<M: Clone + 'static> StreamThread<M> {
             if assigned.task.inputs().any(|tp| tps.contains(tp)) {
                 rebalance::close(&mut assigned.task)?;
                 self.shared.held().remove(&assigned.task.id);
+                self.shared.progress.task_is(assigned.task.id, assigned.task.state);
             } else {
                 self.tasks.push(assigned);
             }
@@ -341,6 +359,7 @@ impl<M: Clone + 'static> StreamThread<M> {
         self.edge(Edge::Restoring);
         self.tickets += 1;
         let (ticket, cancelled) = (self.tickets, Arc::new(AtomicBool::new(false)));
+        self.shared.progress.task_is(id, TaskState::Restoring);
         let inputs = rebalance::inputs_of(&self.shared.topology, id);
         self.awaited.push(Awaited { id, inputs, ticket, cancelled: Arc::clone(&cancelled) });
         let reply = self.reply.clone();
@@ -361,7 +380,11 @@ impl<M: Clone + 'static> StreamThread<M> {
             task.merge.finite = self.shared.finite;
             rebalance::rewind(&task, &mut *self.consumer)?;
             task.state.become_next(TaskState::Running);
+            let view = &self.shared.view;
+            let seen = checkpoints.as_ref().map(|checkpoints| view.open(task.id, checkpoints.clone()));
             self.tasks.push(Assigned {
+                told: None,
+                _seen: seen,
                 task,
                 checkpoints,
                 checkpoint_epoch,

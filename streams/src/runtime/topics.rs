@@ -38,8 +38,13 @@ pub(crate) fn ensure<M>(log: &dyn Log, topology: &Topology<M>) -> Result<Vec<u32
     Ok(counts)
 }
 
+/// The number of partitions of each sub-topology; makes nothing.
+pub(crate) fn counts<M>(log: &dyn Log, topology: &Topology<M>) -> Result<Vec<u32>, Error> {
+    (0..topology.subs.len()).map(|sub| input_partitions(log, topology, sub)).collect()
+}
+
 /// Partitions of the source topics of a sub-topology, which must be equally many.
-fn input_partitions<M>(log: &dyn Log, topology: &Topology<M>, sub: usize) -> Result<u32, Error> {
+pub(crate) fn input_partitions<M>(log: &dyn Log, topology: &Topology<M>, sub: usize) -> Result<u32, Error> {
     let mut topics = BTreeMap::new();
     for id in &topology.subs[sub].nodes {
         if let Some(source) = topology.node(*id).source() {

@@ -17,6 +17,7 @@ use crate::log::StateWrites;
 use crate::record::{CodecError, Key, Offset};
 use crate::store::TaskId;
 use crate::store::{Since, StoreId, Stores};
+use crate::time::Ts;
 use crate::wire::{Reader, Writer};
 
 const VERSION: u8 = 1;
@@ -73,6 +74,36 @@ impl Checkpoint {
     }
 }
 
+impl Checkpoint {
+    /// Stream time, which stands at the beginning of a position: n u64 · option{T i64}.
+    pub(crate) fn stream_time(&self) -> Option<Ts> {
+        let mut r = Reader(&self.position);
+        r.u64().and_then(|_| r.option(|r| r.i64().map(Ts))).ok().flatten()
+    }
+}
+
+/// What [`CheckpointStore::look`] shows.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown<'a> {
+    /// The value of the head, first.
+    Head(&'a [u8]),
+    /// A key without its prefix, and its value.
+    Entry(&'a [u8], &'a [u8]),
+}
+
+/// Where [`CheckpointStore::look`] looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Database and key of the head.
+    pub head: (&'a str, &'a [u8]),
+    /// Database of the entries.
+    pub entries: &'a str,
+    /// With which their keys begin.
+    pub prefix: &'a [u8],
+    /// From which key on, without the prefix.
+    pub from: &'a [u8],
+}
+
 /// Keys and their values.
 pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -89,6 +120,20 @@ pub trait CheckpointStore: Send + Sync {
     /// # Errors
     /// They cannot be read.
     fn prefix(&self, database: &str, prefix: &[u8]) -> Result<Entries, StoreError>;
+    /// Shows a head and then entries, as long as `show` wants more. A store that others write meanwhile shows
+    /// both of one moment; this does for one that has a single thread.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn look(&self, place: Place<'_>, show: &mut dyn FnMut(Shown<'_>) -> bool) -> Result<(), StoreError> {
+        let Some(head) = self.get(place.head.0, place.head.1)? else { return Ok(()) };
+        if show(Shown::Head(&head)) {
+            let entries = self.prefix(place.entries, place.prefix)?;
+            let mut wanted = entries.iter().filter(|(key, _)| key.as_slice() >= place.from);
+            wanted.all(|(key, value)| show(Shown::Entry(key, value)));
+        }
+        Ok(())
+    }
     /// Writes all of them in one transaction, if `guard` approves of what lies there in that transaction.
     /// `false`: it does not, and nothing has changed.
     ///
@@ -118,6 +163,27 @@ impl CheckpointStore for Env {
         self.read(|view| {
             let entries = view.prefix(db, prefix)?;
             entries.map(|e| e.map(|(key, value)| (key[prefix.len()..].to_vec(), value.to_vec()))).collect()
+        })
+    }
+
+    /// One view, and no database is made.
+    fn look(&self, place: Place<'_>, show: &mut dyn FnMut(Shown<'_>) -> bool) -> Result<(), StoreError> {
+        let (Some(heads), Some(entries)) = (self.find(place.head.0)?, self.find(place.entries)?) else {
+            return Ok(());
+        };
+        self.read(|view| {
+            let Some(head) = view.get(heads, place.head.1)? else { return Ok(()) };
+            if !show(Shown::Head(head)) {
+                return Ok(());
+            }
+            for entry in view.from(entries, &[place.prefix, place.from].concat())? {
+                let (key, value) = entry?;
+                let Some(key) = key.strip_prefix(place.prefix) else { break };
+                if !show(Shown::Entry(key, value)) {
+                    break;
+                }
+            }
+            Ok(())
         })
     }
 
@@ -170,6 +236,24 @@ impl Checkpoints {
     /// The store cannot be read.
     pub fn entries(&self, store: &str, partition: u32) -> Result<Entries, StoreError> {
         self.kept.prefix(&self.store(store), &partition.to_be_bytes())
+    }
+
+    /// Shows the head of a task's checkpoint, then entries of a store from a key on, all of one moment, as long
+    /// as `show` wants more. Nothing is shown without a checkpoint.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) fn look(
+        &self,
+        task: TaskId,
+        store: &str,
+        from: &[u8],
+        show: &mut dyn FnMut(Shown<'_>) -> bool,
+    ) -> Result<(), StoreError> {
+        let (tasks, entries, id) = (self.tasks(), self.store(store), task.to_string());
+        let prefix = &task.partition.to_be_bytes();
+        let place = Place { head: (&tasks, id.as_bytes()), entries: &entries, prefix, from };
+        self.kept.look(place, show)
     }
 
     /// What has to be written so that the stores are found as they are now. `sums` learns of it too.
@@ -245,6 +329,17 @@ impl Sums {
                 .changed(Since::Checkpoint, &mut |key, value| self.set(slot.id, &slot.name, key, value));
         }
         self.total
+    }
+
+    /// The digest of one entry, if there is one.
+    pub(crate) fn entry(&self, id: StoreId, key: &[u8]) -> Option<StateDigest> {
+        self.entries.get(&(id, Key::new(key))).copied().map(StateDigest)
+    }
+
+    /// The keys of a store, in order.
+    pub(crate) fn keys(&self, id: StoreId) -> impl Iterator<Item = &Key> {
+        let from = (id, Key::new(b""));
+        self.entries.range(from..).take_while(move |((store, _), _)| *store == id).map(|((_, key), _)| key)
     }
 
     /// The digest of all entries.

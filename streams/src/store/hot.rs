@@ -23,6 +23,15 @@ pub trait HotState: Send + 'static {
     fn decode(key: &[u8], bytes: &[u8]) -> Result<Self, CodecError>
     where
         Self: Sized;
+    /// What to go on with after a panic that may have left the object half changed. Keep only what no record
+    /// changes in several steps, and come to the same from the same object: a recovery repeats the panic.
+    /// Default: nothing, the key begins anew.
+    fn after_panic(self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }
 
 /// Declares a store of `S` objects.
@@ -134,6 +143,19 @@ impl<S: HotState> HotStore<S> {
         }
     }
 
+    /// Changes the objects that `wanted` names, in order of the keys; the others do not count as changed.
+    pub fn edit_some(&mut self, wanted: impl Fn(&S) -> bool, mut change: impl FnMut(&[u8], &mut S)) {
+        for (key, slot) in &mut self.objects {
+            if !slot.state.as_ref().is_some_and(&wanted) {
+                continue;
+            }
+            self.marks.touch(key, slot);
+            if let Some(state) = &mut slot.state {
+                change(key, state);
+            }
+        }
+    }
+
     /// Forgets the object of a key.
     pub fn remove(&mut self, key: &[u8]) {
         if let Some(slot) = self.objects.get_mut(key) {
@@ -171,14 +193,15 @@ impl<S: HotState> Store for HotStore<S> {
         self.marks.in_record.clear();
     }
 
-    /// An object that a panic left half changed is dropped; a refused record has changed nothing.
+    /// Of an object that a panic left half changed stays what it says itself; a refused record has changed
+    /// nothing.
     fn undo(&mut self, failure: Failure) {
         match failure {
             Failure::Refused => {}
             Failure::Panicked => {
                 for key in &self.marks.in_record {
                     if let Some(slot) = self.objects.get_mut(key) {
-                        slot.state = None;
+                        slot.state = slot.state.take().and_then(S::after_panic);
                     }
                 }
             }
@@ -253,6 +276,11 @@ mod tests {
         fn decode(_: &[u8], bytes: &[u8]) -> Result<Number, CodecError> {
             bytes.first().map(|n| Number(*n)).ok_or_else(|| CodecError::new("empty"))
         }
+
+        /// Hundreds survive.
+        fn after_panic(self) -> Option<Number> {
+            (self.0 >= 100).then_some(Number(100))
+        }
     }
 
     fn changes(store: &HotStore<Number>, since: Since) -> Vec<(Vec<u8>, Option<u8>)> {
@@ -287,6 +315,29 @@ mod tests {
         store.undo(Failure::Panicked);
         assert_eq!((store.get(b"a"), store.get(b"b")), (Some(&Number(1)), None));
         assert_eq!(changes(&store, Since::Checkpoint), [(b"a".to_vec(), Some(1)), (b"b".to_vec(), None)]);
+    }
+
+    #[test]
+    fn what_an_object_keeps_after_a_panic_stays() {
+        let mut store = HotStore::<Number>::default();
+        store.edit(b"a", |n| n.0 = 107);
+        store.settled(Since::Checkpoint);
+        store.begin();
+        store.edit(b"a", |n| n.0 = 231);
+        store.undo(Failure::Panicked);
+        assert_eq!(store.get(b"a"), Some(&Number(100)));
+        assert_eq!(changes(&store, Since::Checkpoint), [(b"a".to_vec(), Some(100))]);
+    }
+
+    #[test]
+    fn only_wanted_objects_are_changed_and_count_as_changed() {
+        let mut store = HotStore::<Number>::default();
+        for (key, n) in [(b"a", 1), (b"b", 2), (b"c", 3)] {
+            store.edit(key, |number| number.0 = n);
+        }
+        store.settled(Since::Epoch);
+        store.edit_some(|n| n.0 != 2, |_, n| n.0 += 10);
+        assert_eq!(changes(&store, Since::Epoch), [(b"a".to_vec(), Some(11)), (b"c".to_vec(), Some(13))]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod hot;
 pub mod kv;
 mod stored;
+pub mod view;
 pub mod window;
 
 use std::any::Any;

@@ -56,10 +56,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::digest::Chain;
 use crate::error::TopologyError;
 use crate::log::TopicName;
 use crate::record::Codec;
 use crate::store::{StoreDefinition, StoreId, StoreRef, StoreSpec};
+use crate::time::Ts;
 use processor::Processor;
 
 /// For processors without a store.
@@ -226,6 +228,7 @@ struct Parts<M> {
     beacon_interval: Duration,
     nodes: Vec<Node<M>>,
     stores: Vec<StoreSpec>,
+    config: Chain,
     /// The first rule that an operator found broken.
     fault: Option<(NodeId, &'static str)>,
     built: bool,
@@ -261,6 +264,7 @@ impl<M: 'static> Builder<M> {
             beacon_interval: Duration::from_millis(250),
             nodes: Vec::new(),
             stores: Vec::new(),
+            config: Chain::default(),
             fault: None,
             built: false,
         };
@@ -271,6 +275,13 @@ impl<M: 'static> Builder<M> {
     /// results leave sooner, and more is written.
     pub fn beacon_interval(&mut self, interval: Duration) {
         self.parts.borrow_mut().beacon_interval = interval.max(Duration::from_nanos(1));
+    }
+
+    /// Everything that decides results beside the graph, as bytes: version, rules, thresholds. Every decision
+    /// carries its digest, so that a recovery that does not come to the same results can tell whether it was
+    /// given something else.
+    pub fn config(&mut self, bytes: &[u8]) {
+        self.parts.borrow_mut().config.push(None, Some(bytes), Ts(0));
     }
 
     /// Adds a source.
@@ -328,7 +339,7 @@ impl<M: 'static> Builder<M> {
         link(&mut nodes);
         let subs = sub_topologies(&nodes);
         let beacon_interval = i64::try_from(parts.beacon_interval.as_nanos()).unwrap_or(i64::MAX);
-        let topology = Topology { name, beacon_interval, nodes, stores, subs };
+        let topology = Topology { name, beacon_interval, nodes, stores, subs, config: parts.config };
         validate::topology(&topology)?;
         Ok(topology)
     }
@@ -398,6 +409,7 @@ pub struct Topology<M> {
     pub(crate) nodes: Vec<Node<M>>,
     pub(crate) stores: Vec<StoreSpec>,
     pub(crate) subs: Vec<SubTopology>,
+    pub(crate) config: Chain,
 }
 
 impl<M> std::fmt::Debug for Topology<M> {

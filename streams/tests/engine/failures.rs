@@ -199,9 +199,34 @@ fn a_program_that_is_not_deterministic_is_found_out() {
     };
     crashed(&bed, &log, outputs("one"));
     let error = run_scripted(&bed, &log, outputs("two")).expect_err("other outputs");
-    assert!(matches!(error, Error::StateDiverged { epoch: 1, .. }), "{error}");
-    assert!(error.to_string().contains("its outputs differ"), "{error}");
+    assert!(matches!(error, Error::StateDiverged { epoch: 1, changed: false, .. }), "{error}");
+    assert!(error.to_string().contains("its outputs differ; the configuration is the same"), "{error}");
     run_scripted(&bed, &log, outputs("one")).expect("the same program goes on");
+}
+
+#[test]
+fn a_configuration_that_changed_is_told_apart_from_a_program_that_is_not_deterministic() {
+    let bed = Bed::embedded();
+    let log = filled(&bed);
+    let configured = |word: &'static str| {
+        let mut t = Builder::new(&bed.app);
+        t.config(word.as_bytes());
+        let a = t.source("a", Source::topic(bed.topic("a").as_str(), Arc::new(Text)));
+        let store = t.store(Kv::new("store"));
+        let process: Process = Arc::new(move |ctx, r| {
+            ctx.kv(store).put(&r.key, word.as_bytes());
+            ctx.forward(Record { value: format!("{word} {}", r.value), ..r });
+            Ok(())
+        });
+        let node = t.processor("node", [a], [store], move || Scripted(Arc::clone(&process)));
+        t.sink("out", [node], Sink::topic(bed.topic("out").as_str(), Arc::new(Text)));
+        t.build().expect("valid")
+    };
+    crashed(&bed, &log, configured("one"));
+    let error = run_scripted(&bed, &log, configured("two")).expect_err("other outputs");
+    assert!(matches!(error, Error::StateDiverged { epoch: 1, changed: true, .. }), "{error}");
+    assert!(error.to_string().contains("under another configuration"), "{error}");
+    run_scripted(&bed, &log, configured("one")).expect("the old configuration goes on");
 }
 
 #[test]

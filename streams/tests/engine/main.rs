@@ -8,7 +8,11 @@ mod failures;
 mod faults;
 mod feed;
 mod fixture;
+mod handover;
 mod oracle;
+mod queries;
+mod verify;
+mod why;
 
 use feed::{Bed, Workload, append, feed};
 use fixture::{Protocol, app, run, settings};

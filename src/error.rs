@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lobstream_streams::error::{LogError, SendError, StoreError, TxnError};
+use lobstream_streams::error::{Error as EngineError, LogError, SendError, StoreError, TxnError};
 
 /// One command failed.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,18 @@ pub enum Error {
         /// What, and what to do.
         what: String,
     },
+    /// Two runs of one input are not the same.
+    #[error("{what}")]
+    Different {
+        /// Where to look.
+        what: String,
+    },
+    /// It cannot be told whether they are.
+    #[error("{what}")]
+    Unprovable {
+        /// Why not, and what to do.
+        what: String,
+    },
     /// The user stopped it before there was a result.
     #[error("interrupted before there was a result")]
     Interrupted,
@@ -37,7 +49,7 @@ pub enum Error {
     },
     /// The processor stopped.
     #[error(transparent)]
-    Engine(#[from] lobstream_streams::error::Error),
+    Engine(#[from] EngineError),
     /// A backtest stopped.
     #[error(transparent)]
     Backtest(#[from] lobstream_backtest::Error),
@@ -93,15 +105,17 @@ impl Error {
     }
 
     /// The process exit code: 2 usage, 3 an earlier step is missing, 4 input data, 6 exists already,
-    /// 9 not as expected, 1 anything else.
+    /// 7 an invariant is broken, 8 a second run differs, 9 not as expected, 1 anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage { .. } | Error::Log(LogError::Uri { .. }) => 2,
             Error::Missing { .. } => 3,
             Error::Exists { .. } => 6,
+            Error::Engine(EngineError::StateDiverged { .. }) => 7,
+            Error::Different { .. } => 8,
             Error::Unexpected { .. } => 9,
             Error::Backtest(e) => e.exit_code(),
-            Error::Input(_) => 4,
+            Error::Input(_) | Error::Unprovable { .. } | Error::Log(LogError::Hole { .. }) => 4,
             Error::Results(e) => e.exit_code(),
             Error::File { .. }
             | Error::Interrupted

@@ -52,6 +52,7 @@ pub fn app_name(prefix: &str, app: &str, venue: Venue) -> String {
 /// A name that the engine does not take.
 pub fn topology(options: &PipelineOptions, venue: Venue) -> Result<Topology<Message>, Error> {
     let mut t = Builder::<Message>::new(&app_name(&options.output_prefix, &options.app, venue));
+    t.config(config(options).as_bytes());
     let input = topic_name(&options.topic_prefix, "market", venue);
     let output = |kind: &str| topic_name(&options.output_prefix, kind, venue);
 
@@ -71,4 +72,9 @@ pub fn topology(options: &PipelineOptions, venue: Venue) -> Result<Topology<Mess
     });
     t.sink("signals-out", [signals], Sink::topic(output("signals").as_str(), Arc::new(SignalCodec)));
     t.build().map_err(|e| Error::usage(e.to_string()))
+}
+
+/// What decides rows and signals beside the graph: the version, whose numbers may be others, and the settings.
+fn config(options: &PipelineOptions) -> String {
+    format!("{} {:?} {:?}", env!("CARGO_PKG_VERSION"), options.disorder, options.rules)
 }

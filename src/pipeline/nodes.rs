@@ -98,7 +98,8 @@ impl Processor<Message> for FactorNode {
     fn punctuate(&mut self, ctx: &mut Context<'_, Message>, tick: Tick) -> Result<Next, ProcessError> {
         let until = tick.time.0 - self.disorder_ns();
         let mut closed = Vec::new();
-        ctx.hot(self.symbols).edit_all(|key, symbol| {
+        let due = |symbol: &SymbolState| symbol.is_due(until);
+        ctx.hot(self.symbols).edit_some(due, |key, symbol| {
             let mut rows = Vec::new();
             symbol.tick(until, &mut rows);
             if !rows.is_empty() {

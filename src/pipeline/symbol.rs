@@ -59,6 +59,11 @@ impl SymbolState {
         }
     }
 
+    /// Has a row that ends at `until` or before not been closed yet?
+    pub(super) fn is_due(&self, until: i64) -> bool {
+        self.0.as_ref().is_some_and(|parts| parts.factors.is_due(until))
+    }
+
     /// Closes the row that ends at `until`, if the symbol was silent.
     pub(super) fn tick(&mut self, until: i64, rows: &mut Vec<FactorRow>) {
         if let Some(parts) = &mut self.0 {
@@ -129,5 +134,67 @@ impl HotState for SymbolState {
     fn decode(key: &[u8], bytes: &[u8]) -> Result<SymbolState, CodecError> {
         decode_state(bytes)
             .map_err(|e| CodecError::new(format!("state of {}: {e}", String::from_utf8_lossy(key))))
+    }
+
+    /// The steps stay, or every later record would be without a unit; book and sums begin anew.
+    fn after_panic(self) -> Option<SymbolState> {
+        self.0.map(|parts| SymbolState(Some(Parts::new(parts.factors.instrument()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lobstream_market::event::{Aggressor, Trade};
+    use lobstream_market::instrument::{Symbol, Venue};
+    use lobstream_market::price::{Lots, Step, Ticks};
+
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn step(text: &str) -> Step {
+        Step::parse(text).expect("a step")
+    }
+
+    fn instrument() -> MarketEvent {
+        let (venue, symbol) = (Venue::BinanceUsdm, Symbol::new("XYZ"));
+        let body =
+            Body::Instrument(Instrument { venue, symbol, tick_size: step("0.1"), lot_size: step("0.01") });
+        MarketEvent { ts_event: None, ts_recv: None, body }
+    }
+
+    fn trade(at: i64) -> MarketEvent {
+        let (px, qty, aggressor) = (Ticks(1_000), Lots(5), Aggressor::Buyer);
+        let body = Body::Trade(Trade { id: None, px, qty, aggressor, non_market: false });
+        MarketEvent { ts_event: Some(at), ts_recv: None, body }
+    }
+
+    #[test]
+    fn a_panic_leaves_the_steps_so_that_later_records_count() {
+        let (mut state, mut rows) = (SymbolState::default(), Vec::new());
+        state.on_event(b"XYZ", &instrument(), &mut rows).expect("an instrument");
+        state.on_event(b"XYZ", &trade(SECOND), &mut rows).expect("a trade");
+        let mut state = state.after_panic().expect("the steps stay");
+        for at in [10 * SECOND, 12 * SECOND] {
+            state.on_event(b"XYZ", &trade(at), &mut rows).expect("its unit is known");
+        }
+        assert_eq!(rows.iter().map(|row| row.ts_ms).collect::<Vec<_>>(), [10_000, 11_000]);
+        assert!(SymbolState::default().after_panic().is_none(), "nothing to keep");
+    }
+
+    #[test]
+    fn a_symbol_is_due_only_when_a_tick_would_close_a_row() {
+        let (mut state, mut rows) = (SymbolState::default(), Vec::new());
+        assert!(!state.is_due(i64::MAX), "unknown");
+        state.on_event(b"XYZ", &instrument(), &mut rows).expect("an instrument");
+        state.on_event(b"XYZ", &trade(SECOND + 1), &mut rows).expect("a trade");
+        for (until, due) in [(SECOND, false), (2 * SECOND, true)] {
+            assert_eq!(state.is_due(until), due);
+            let (mut bytes, mut after) = (Vec::new(), Vec::new());
+            state.encode(&mut bytes);
+            state.tick(until, &mut rows);
+            state.encode(&mut after);
+            assert_eq!((bytes != after, !rows.is_empty()), (due, due), "until {until}");
+        }
     }
 }

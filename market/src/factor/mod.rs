@@ -211,6 +211,16 @@ impl FactorEngine {
         }
     }
 
+    /// Would [`FactorEngine::tick`] change anything? Only an open row that ends by `until` does.
+    pub fn is_due(&self, until: i64) -> bool {
+        self.time.is_some_and(|time| until - time.start >= SECOND)
+    }
+
+    /// The steps in force.
+    pub fn instrument(&self) -> &Instrument {
+        &self.instrument
+    }
+
     /// Symbol time; `None` before the first record with a time.
     pub fn now(&self) -> Option<i64> {
         self.time.map(|time| time.now)

@@ -31,6 +31,11 @@ pub enum Command {
     Live(Live),
     /// Keep books, compute per-second factors and signals, store them.
     Run(Run),
+    /// Run a live run's inputs again and compare every output: exit 8 names the first difference.
+    Verify(Verify),
+    /// Look into an application: why a row is missing, what a store holds.
+    #[command(subcommand)]
+    Inspect(Inspect),
     /// Trade a rule over stored rows and report what it was worth.
     Backtest(Backtest),
     /// Write stored rows as CSV or Parquet.
@@ -88,9 +93,15 @@ pub struct Replay {
     /// embedded:DIR or kafka://host:port
     #[arg(long, env = "LOBSTREAM_LOG", value_name = "URI")]
     pub log: String,
-    /// max, xN (times real time) or N/s (events per second).
+    /// max, xN (times real time), N/s (events per second) or step (one at a time, by orders).
     #[arg(long, default_value = "max")]
     pub speed: String,
+    /// Pass over what lies before this time, such as 2024-08-08T10:00:00Z.
+    #[arg(long, alias = "seek", value_name = "TIME")]
+    pub from: Option<String>,
+    /// Follow orders on standard input, one a line: pause, resume, step [N], seek TIME, speed S, quit.
+    #[arg(long)]
+    pub control: bool,
     /// Shorten silences longer than this when pacing, such as 5s.
     #[arg(long, value_name = "DURATION")]
     pub max_gap: Option<String>,
@@ -140,6 +151,9 @@ pub struct Run {
     /// embedded:DIR or kafka://host:port
     #[arg(long, env = "LOBSTREAM_LOG", value_name = "URI")]
     pub log: String,
+    /// A log that holds the beginning of the same topics: read first, up to where it ends.
+    #[arg(long, value_name = "URI")]
+    pub archive: Option<String>,
     /// lmdb:DIR, mongodb://host:port[/db] or parquet:DIR; may be repeated.
     #[arg(long, value_name = "URI")]
     pub results: Vec<String>,
@@ -171,6 +185,98 @@ pub struct Run {
     /// Print the topology and stop.
     #[arg(long)]
     pub describe: bool,
+}
+
+/// Which application is looked at.
+#[derive(Debug, Args)]
+pub struct AppFacts {
+    /// embedded:DIR or kafka://host:port
+    #[arg(long, env = "LOBSTREAM_LOG", value_name = "URI")]
+    pub log: String,
+    /// Name of the application, as `run` was given it.
+    #[arg(long, default_value = "lob")]
+    pub app: String,
+    /// Put before every topic name, as `run` was given it.
+    #[arg(long, env = "LOBSTREAM_TOPIC_PREFIX", default_value = "", value_name = "TEXT")]
+    pub topic_prefix: String,
+    /// Put before what it writes, as `run` was given it; default: as --topic-prefix.
+    #[arg(long, value_name = "TEXT")]
+    pub output_prefix: Option<String>,
+    /// Venues; default: every market.* topic of the log.
+    #[arg(long, value_delimiter = ',')]
+    pub venues: Vec<String>,
+    /// The rules of the run.
+    #[arg(long, env = "LOBSTREAM_RULES", value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+    /// Where state lies when the log is Kafka.
+    #[arg(long, default_value = "state", value_name = "DIR")]
+    pub state: PathBuf,
+}
+
+/// `lobstream verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Which run.
+    #[command(flatten)]
+    pub of: AppFacts,
+    /// First epoch of each task that is compared.
+    #[arg(long, value_name = "EPOCH", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub from: u64,
+    /// Last epoch; default: the newest.
+    #[arg(long, value_name = "EPOCH")]
+    pub to: Option<u64>,
+    /// Threads; default: one per core. They change nothing.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub threads: Option<u32>,
+    /// Records taken at a time. It changes nothing.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub batch: u32,
+    /// Ignore decisions: tells what they cost.
+    #[arg(long)]
+    pub pure: bool,
+    /// Other applications write the same topics: pass their records over.
+    #[arg(long)]
+    pub shared: bool,
+}
+
+/// `lobstream inspect`
+#[derive(Debug, Subcommand)]
+pub enum Inspect {
+    /// Why a row of a window is missing.
+    Why(InspectWhy),
+    /// What the last checkpoint holds: the keys of a store, or the value of one.
+    Store(InspectStore),
+}
+
+/// `lobstream inspect why`
+#[derive(Debug, Args)]
+pub struct InspectWhy {
+    /// Of which run.
+    #[command(flatten)]
+    pub of: AppFacts,
+    /// The topic that should hold the row, such as factors.binance-usdm.
+    #[arg(long)]
+    pub topic: String,
+    /// Its key: the symbol.
+    #[arg(long)]
+    pub key: String,
+    /// Start of the second that the row describes, such as 2024-08-08T23:54:20Z.
+    #[arg(long, value_name = "TIME")]
+    pub window: String,
+}
+
+/// `lobstream inspect store`
+#[derive(Debug, Args)]
+pub struct InspectStore {
+    /// Of which run.
+    #[command(flatten)]
+    pub of: AppFacts,
+    /// books or gates
+    #[arg(long)]
+    pub store: String,
+    /// One key; default: all.
+    #[arg(long)]
+    pub key: Option<String>,
 }
 
 /// `lobstream backtest`

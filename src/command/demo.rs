@@ -10,7 +10,6 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use lobstream_market::instrument::Venue;
 use lobstream_streams::log::{self, Log};
-use lobstream_streams::replay::Speed;
 use lobstream_streams::runtime::Until;
 
 use super::backtest::{BacktestOptions, backtest, config, summary, write};
@@ -137,8 +136,7 @@ fn pour_all<F: Feed + Send>(
     stop: &AtomicBool,
     show: impl Fn(u64),
 ) -> Result<Poured, Error> {
-    let pace = Pace { speed: Speed::Max, gap_max: None };
-    pour(feed, log, WriterOptions::default(), &pace, stop, |far| show(far.done))
+    pour(feed, log, WriterOptions::default(), &Pace::MAX, stop, |far| show(far.done))
 }
 
 fn process(

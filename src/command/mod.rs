@@ -4,10 +4,13 @@ mod backtest;
 mod demo;
 pub mod digest;
 pub mod export;
+mod inspect;
 mod live;
+mod player;
 mod progress;
 mod replay;
 mod run;
+mod verify;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -29,6 +32,8 @@ pub fn execute(command: Command) -> Result<(), Error> {
         Command::Replay(args) => replay::execute(&args),
         Command::Live(args) => live::execute(&args),
         Command::Run(args) => run::execute(&args),
+        Command::Verify(args) => verify::execute(&args),
+        Command::Inspect(args) => inspect::execute(&args),
         Command::Backtest(args) => backtest::execute(&args),
         Command::Export(args) => export_rows(args),
         Command::Digest(args) => {

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 use lobstream_streams::log::{self, Log};
-use lobstream_streams::replay::{Pacer, Speed};
+use lobstream_streams::replay::{Drift, Speed};
 use lobstream_streams::time::Ts;
 
+use super::player::{Player, Turn};
 use super::progress::{Unit, bar};
 use super::{interrupted, note, say};
 use crate::cli;
@@ -30,6 +31,15 @@ const BAR_EVERY: u64 = 2_048;
 pub(super) struct Pace {
     pub(super) speed: Speed,
     pub(super) gap_max: Option<Duration>,
+    /// Nothing before this time is written.
+    pub(super) from: Option<Ts>,
+    /// Orders come on standard input.
+    pub(super) control: bool,
+}
+
+impl Pace {
+    /// Everything, as fast as the log takes it.
+    pub(super) const MAX: Pace = Pace { speed: Speed::Max, gap_max: None, from: None, control: false };
 }
 
 pub(super) fn execute(args: &cli::Replay) -> Result<(), Error> {
@@ -37,6 +47,8 @@ pub(super) fn execute(args: &cli::Replay) -> Result<(), Error> {
     let pace = Pace {
         speed: flags::speed(&args.speed)?,
         gap_max: args.max_gap.as_deref().map(|t| flags::duration("--max-gap", t)).transpose()?,
+        from: args.from.as_deref().map(|t| flags::instant("--from", t)).transpose()?,
+        control: args.control,
     };
     let mut options = recorded(&args.facts, &args.files)?;
     options.merge = flags::merge(&args.merge)?;
@@ -72,9 +84,21 @@ pub(super) struct Poured {
     pub(super) written: Written,
     pub(super) report: FeedReport,
     pub(super) took: Duration,
-    /// Lateness against the schedule, if there was one: p50, p99, greatest.
-    drift: Option<[Duration; 3]>,
+    /// Lateness against the schedule, if there was one.
+    drift: Option<Lateness>,
+    /// Events that were passed over.
+    passed: u64,
     interrupted: bool,
+}
+
+/// How late events were written.
+struct Lateness {
+    /// Half of them, 99 of 100, all of them were not later.
+    p50: Duration,
+    p99: Duration,
+    max: Duration,
+    /// What added up, as a share of the schedule.
+    total: f64,
 }
 
 /// How far a replay has come.
@@ -99,66 +123,44 @@ pub(super) fn pour<F: Feed + Send>(
 ) -> Result<Poured, Error> {
     let clock = Clock::start();
     let writer = TopicWriter::open(&**log, options)?;
-    let (written, drift) = read_ahead(feed, |ahead| write(ahead, writer, pace, &clock, stop, show))?;
-    let interrupted = stop.load(Ordering::Relaxed);
-    Ok(Poured { written, report: feed.report(), took: clock.mono().0, drift, interrupted })
+    let player = Player::new(pace, &clock, stop);
+    let poured = read_ahead(feed, |ahead| write(ahead, writer, player, show))?;
+    Ok(Poured { report: feed.report(), took: clock.mono().0, ..poured })
 }
 
-/// Writes what comes; what was written, and how late.
+/// Writes what comes, when it is due.
 fn write(
     mut feed: Ahead,
     mut writer: TopicWriter<'_>,
-    pace: &Pace,
-    clock: &Clock,
-    stop: &AtomicBool,
+    mut player: Player<'_>,
     mut show: impl FnMut(Far),
-) -> Result<(Written, Option<[Duration; 3]>), Error> {
-    let mut pacer = Pacer::new(pace.speed, pace.gap_max);
-    let paced = pace.speed != Speed::Max;
-    let (mut n, mut last) = (0u64, 0i64);
+) -> Result<Poured, Error> {
+    let (mut n, mut interrupted) = (0u64, false);
     while let Some(event) = feed.take()? {
-        if paced {
-            last = event.event.ts_recv.or(event.event.ts_event).unwrap_or(last);
-            wait_until_due(&mut pacer, Ts(last), clock, &mut writer, stop)?;
+        match player.turn(event, &mut writer)? {
+            Turn::Write => writer.write(event)?,
+            Turn::PassOver => {}
+            Turn::Stop => {
+                interrupted = true;
+                break;
+            }
         }
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        writer.write(event)?;
         n += 1;
         if n.is_multiple_of(BAR_EVERY) {
-            show(Far { done: feed.done(), events: n, lag: pacer.drift().last() });
+            let lag = player.drift().map_or(Duration::ZERO, Drift::last);
+            show(Far { done: feed.done(), events: n, lag });
         }
     }
-    let written = if stop.load(Ordering::Relaxed) { writer.leave()? } else { writer.finish()? };
-    let drift =
-        paced.then(|| [pacer.drift().quantile(0.5), pacer.drift().quantile(0.99), pacer.drift().max()]);
-    Ok((written, drift))
-}
-
-/// Sleeps until the next event is due; what was released before is handed over first.
-fn wait_until_due(
-    pacer: &mut Pacer,
-    ts: Ts,
-    clock: &Clock,
-    writer: &mut TopicWriter<'_>,
-    stop: &AtomicBool,
-) -> Result<(), Error> {
-    pacer.offer(ts, clock.mono());
-    let mut handed_over = false;
-    while let Some(wait) = pacer.wait(clock.mono()) {
-        if stop.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        if !handed_over {
-            writer.flush()?;
-            handed_over = true;
-            continue;
-        }
-        std::thread::sleep(wait);
-    }
-    pacer.released(clock.mono());
-    Ok(())
+    player.finish(&mut writer)?;
+    let written = if interrupted { writer.leave()? } else { writer.finish()? };
+    let drift = player.drift().map(|drift| Lateness {
+        p50: drift.quantile(0.5),
+        p99: drift.quantile(0.99),
+        max: drift.max(),
+        total: drift.total(),
+    });
+    let (report, took, passed) = (FeedReport::default(), Duration::ZERO, player.n_passed());
+    Ok(Poured { written, report, took, drift, passed, interrupted })
 }
 
 fn show(bar: &ProgressBar, far: &Far) {
@@ -181,8 +183,12 @@ fn tell(feed: &RecordedFeed, done: &Poured) {
         "{events} events and {beacons} beacons in {seconds:.2} s ({:.0}/s)",
         events as f64 / seconds
     ));
-    if let Some([p50, p99, max]) = done.drift {
-        say(format!("behind schedule: p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}"));
+    if let Some(Lateness { p50, p99, max, total }) = done.drift {
+        let total = total * 100.0;
+        say(format!("behind schedule: p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}; drift {total:.4} %"));
+    }
+    if done.passed > 0 {
+        say(format!("{} events passed over", done.passed));
     }
     tell_oddities(&done.report);
     for topic in &done.written.overlapping {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use lobstream_market::instrument::Venue;
 use lobstream_streams::error::{Error as EngineError, LogError};
 use lobstream_streams::log::{self, Log, TopicName, TopicSpec};
+use lobstream_streams::replay::Handover;
 use lobstream_streams::runtime::metrics::Progress;
 use lobstream_streams::runtime::{App, Until};
 use lobstream_streams::settings::Settings;
@@ -84,6 +85,10 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
         threads: args.threads.unwrap_or_else(cores),
         state_dir: args.state.clone(),
     };
+    let log = match &args.archive {
+        Some(archive) => behind(archive, log, &options.pipeline)?,
+        None => log,
+    };
     if args.describe {
         for &venue in &options.pipeline.venues {
             say(topology(&options.pipeline, venue)?.describe());
@@ -138,13 +143,23 @@ fn tell_late(done: &RunReport) {
     ));
 }
 
+/// The log with what its archive holds before it.
+fn behind(archive: &str, live: Arc<dyn Log>, pipeline: &PipelineOptions) -> Result<Arc<dyn Log>, Error> {
+    if !log::exists(archive) {
+        return Err(Error::Missing { what: format!("there is no archive at {archive}") });
+    }
+    let topic = |venue: &Venue| topic_name(&pipeline.topic_prefix, "market", *venue);
+    let topics: Vec<TopicName> = pipeline.venues.iter().map(topic).collect();
+    Ok(Arc::new(Handover::join(log::open(archive)?, live, &topics)?))
+}
+
 /// One stream thread per core.
 pub(super) fn cores() -> u32 {
     thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
 }
 
 /// Venues whose market topics the log has.
-fn venues_of(log: &dyn Log, prefix: &str, uri: &str) -> Result<Vec<Venue>, Error> {
+pub(super) fn venues_of(log: &dyn Log, prefix: &str, uri: &str) -> Result<Vec<Venue>, Error> {
     let market = format!("{prefix}market.");
     let named = |t: &TopicName| t.as_str().strip_prefix(&market).and_then(|v| Venue::from_str(v).ok());
     let venues: Vec<Venue> = log.topics()?.iter().filter_map(named).collect();
@@ -224,7 +239,7 @@ fn seen(apps: &[(App<Message>, Progress)]) -> RunReport {
 /// A run that was killed is repeated from its last checkpoint, and must come to the same rows and signals.
 fn with_advice(error: EngineError) -> Error {
     match error {
-        EngineError::StateDiverged { .. } => Error::Exists {
+        EngineError::StateDiverged { changed: true, .. } => Error::Exists {
             what: format!(
                 "{error}. If the rules file or the program was changed after a run that was killed: run once with \
                  the old one, or write topics of its own by --output-prefix"

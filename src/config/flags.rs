@@ -6,6 +6,7 @@ use std::time::Duration;
 use lobstream_market::instrument::{Symbol, Venue};
 use lobstream_market::price::Step;
 use lobstream_streams::replay::Speed;
+use lobstream_streams::time::Ts;
 
 use crate::error::Error;
 use crate::feed::merge::MergeBy;
@@ -40,6 +41,14 @@ pub fn bar_ms(flag: &str, text: &str) -> Result<i64, Error> {
     Err(Error::usage(format!(
         "{flag} {text}: bars are whole seconds that divide a day; write 1s, 5s, 10s, 1m, 5m or 1h"
     )))
+}
+
+/// An instant such as `2024-08-08T10:00:00Z`.
+///
+/// # Errors
+/// Names the flag.
+pub fn instant(flag: &str, text: &str) -> Result<Ts, Error> {
+    Ts::from_str(text).map_err(|e| Error::usage(format!("{flag} {e}")))
 }
 
 /// A replay speed.

@@ -7,11 +7,11 @@ use std::process::Command;
 use crate::support::{Done, Folder, Small, lobstream, mongo, skipped};
 
 /// 12 s of a market of our own making.
-fn lines() -> Vec<String> {
+pub(crate) fn lines() -> Vec<String> {
     Small { snapshot: Some(1), ..Small::default() }.lines()
 }
 
-fn recording(folder: &Folder, name: &str, lines: &[String]) -> String {
+pub(crate) fn written(folder: &Folder, name: &str, lines: &[String]) -> String {
     let path = folder.path(name);
     fs::write(&path, lines.join("\n") + "\n").expect("written");
     path
@@ -24,7 +24,7 @@ fn replay(folder: &Folder, file: &str) -> Done {
 #[test]
 fn a_small_recording_makes_the_whole_road() {
     let folder = Folder::new();
-    let file = recording(&folder, "good.jsonl", &lines());
+    let file = written(&folder, "good.jsonl", &lines());
     replay(&folder, &file).ok();
     let (log, results, csv) = (folder.uri("embedded", "log"), folder.uri("lmdb", "r"), folder.path("r.csv"));
     lobstream(&["run", "--log", &log, "--results", &results, "--until-end"]).ok();
@@ -73,7 +73,7 @@ fn a_time_column_that_changes_its_unit_is_an_error_of_its_line() {
     let folder = Folder::new();
     let mut lines = lines();
     lines[40] = lines[40].replacen("000000 {", " {", 1);
-    let file = recording(&folder, "mixed.jsonl", &lines);
+    let file = written(&folder, "mixed.jsonl", &lines);
     replay(&folder, &file).fails(4, &["mixed.jsonl:41", "unit_mixed"]);
 }
 
@@ -83,7 +83,7 @@ fn a_negative_quantity_and_an_off_tick_price_make_the_book_invalid_and_are_told(
     let mut lines = lines();
     lines[41] = lines[41].replace("\"2.5\"]]", "\"-2.5\"]]");
     assert!(lines[41].contains("-2.5"));
-    let file = recording(&folder, "negative.jsonl", &lines);
+    let file = written(&folder, "negative.jsonl", &lines);
     let done = replay(&folder, &file);
     assert!(done.stderr.contains("1 messages were refused"), "{}", done.stderr);
     done.ok();
@@ -99,7 +99,7 @@ fn a_negative_quantity_and_an_off_tick_price_make_the_book_invalid_and_are_told(
 fn unreachable_servers_and_wrong_passwords_say_so() {
     let test = "unreachable_servers_and_wrong_passwords_say_so";
     let folder = Folder::new();
-    let file = recording(&folder, "good.jsonl", &lines());
+    let file = written(&folder, "good.jsonl", &lines());
     let kafka = "kafka://127.0.0.1:1";
     lobstream(&["replay", &file, "--log", kafka]).fails(1, &["no broker answers at 127.0.0.1:1"]);
     replay(&folder, &file).ok();
@@ -137,7 +137,7 @@ fn a_wrong_rules_file_shows_every_fault_with_line_and_column() {
     let rules = folder.path("rules.toml");
     let text = "version = 1\n[[rule]]\nid = \"a\"\nsymbols = [\"*\"]\n[[rule.leaf]]\nname = \"x\"\nfactor = \"obi_55\"\nbuy = 1\nsell = 2\n";
     fs::write(&rules, text).expect("written");
-    let file = recording(&folder, "good.jsonl", &lines());
+    let file = written(&folder, "good.jsonl", &lines());
     replay(&folder, &file).ok();
     let log = folder.uri("embedded", "log");
     let run = lobstream(&["run", "--log", &log, "--rules", &rules, "--until-end"]);
@@ -178,7 +178,7 @@ fn a_full_disk_is_an_error_that_names_the_folder_and_nothing_is_lost() {
 #[test]
 fn a_hash_that_was_not_expected_is_exit_code_nine() {
     let folder = Folder::new();
-    let file = recording(&folder, "good.jsonl", &lines());
+    let file = written(&folder, "good.jsonl", &lines());
     replay(&folder, &file).ok();
     let (log, results) = (folder.uri("embedded", "log"), folder.uri("lmdb", "r"));
     lobstream(&["run", "--log", &log, "--results", &results, "--until-end"]).ok();
@@ -189,7 +189,7 @@ fn a_hash_that_was_not_expected_is_exit_code_nine() {
 #[test]
 fn a_second_application_on_a_log_is_refused_unless_it_has_topics_of_its_own() {
     let folder = Folder::new();
-    let file = recording(&folder, "good.jsonl", &lines());
+    let file = written(&folder, "good.jsonl", &lines());
     replay(&folder, &file).ok();
     let log = folder.uri("embedded", "log");
     let run = ["run", "--log", &log, "--until-end", "--app"];
@@ -209,7 +209,7 @@ fn a_second_application_on_a_log_is_refused_unless_it_has_topics_of_its_own() {
 #[test]
 fn a_store_given_twice_is_a_usage_error() {
     let folder = Folder::new();
-    let file = recording(&folder, "good.jsonl", &lines());
+    let file = written(&folder, "good.jsonl", &lines());
     replay(&folder, &file).ok();
     let (log, results) = (folder.uri("embedded", "log"), folder.uri("lmdb", "r"));
     let run =
@@ -223,7 +223,7 @@ fn a_pattern_that_no_symbol_matches_is_told_when_the_symbols_are_known() {
     let rules = folder.path("rules.toml");
     let text = "version = 1\n[[rule]]\nid = \"a\"\nsymbols = [\"*\", \"SOLUSDT\"]\n[[rule.leaf]]\nname = \"x\"\nfactor = \"obi_5\"\nbuy = 0.3\nsell = -0.3\n";
     fs::write(&rules, text).expect("written");
-    let file = recording(&folder, "good.jsonl", &lines());
+    let file = written(&folder, "good.jsonl", &lines());
     replay(&folder, &file).ok();
     let log = folder.uri("embedded", "log");
     let run = lobstream(&["run", "--log", &log, "--rules", &rules, "--until-end"]);
@@ -235,7 +235,7 @@ fn a_pattern_that_no_symbol_matches_is_told_when_the_symbols_are_known() {
 #[test]
 fn a_report_never_touches_a_folder_that_is_not_its_own() {
     let folder = Folder::new();
-    let file = recording(&folder, "good.jsonl", &lines());
+    let file = written(&folder, "good.jsonl", &lines());
     replay(&folder, &file).ok();
     let (log, results, out) = (folder.uri("embedded", "log"), folder.uri("lmdb", "r"), folder.path("out"));
     lobstream(&["run", "--log", &log, "--until-end", "--results", &results]).ok();

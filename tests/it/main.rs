@@ -5,6 +5,7 @@ mod demo;
 mod live;
 mod parity;
 mod pipeline;
+mod proof;
 mod recovery;
 mod services;
 mod sessions;

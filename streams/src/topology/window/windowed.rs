@@ -15,7 +15,7 @@ use crate::topology::stream::Stream;
 use crate::topology::window::fixed::{Fixed, Grid};
 use crate::topology::window::fold::{Aggregate, Count, Fold, Pane, Reduce};
 use crate::topology::window::session::Session;
-use crate::topology::window::{Emit, LIMIT, Plan, Windowed, Windows, nanos};
+use crate::topology::window::{Emit, FARTHEST, LIMIT, Plan, Windowed, Windows, nanos};
 use crate::topology::{MakeProcessor, NodeId, NodeKind, Sink};
 
 /// A stream cut into windows, key by key. An aggregate makes a stream of it again, which must be
@@ -55,9 +55,9 @@ pub(super) struct Outlet {
 impl Outlet {
     /// Times near the ends of what an i64 holds have no windows.
     pub(super) fn check_time(&self, ts: Ts) -> Result<(), ProcessError> {
-        match (-LIMIT..=LIMIT).contains(&ts.0) {
+        match (-FARTHEST..=FARTHEST).contains(&ts.0) {
             true => Ok(()),
-            false => Err(ProcessError::Poison("its time is more than 36 years from 1970".to_owned())),
+            false => Err(ProcessError::Poison("its time is more than 146 years from 1970".to_owned())),
         }
     }
 
@@ -214,5 +214,22 @@ struct Refused;
 impl<M> Processor<M> for Refused {
     fn process(&mut self, _: &mut Context<'_, M>, _: Record<M>) -> Result<(), ProcessError> {
         Err(ProcessError::Fatal("windows that cannot be".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_our_century_have_windows_and_those_that_would_overflow_have_none() {
+        let outlet = Outlet { emit: Emit::OnClose, late: After::Count };
+        let second = 1_000_000_000;
+        for ts in [0, 1_700_000_000 * second, 4_102_444_800 * second, -2_000_000_000 * second] {
+            assert_eq!(outlet.check_time(Ts(ts)), Ok(()), "{ts}");
+        }
+        for ts in [i64::MAX, i64::MIN, i64::MAX / 2 + 1] {
+            assert!(outlet.check_time(Ts(ts)).is_err(), "{ts}");
+        }
     }
 }

@@ -120,6 +120,11 @@ impl<M: Clone + 'static> Graph<M> {
         record: Record<Option<M>>,
         mut reach: Reach<'_>,
     ) -> Result<(), NodeFailure> {
+        // The common case, without a detour over the stack.
+        if let [only] = self.topology.node(source).children[..] {
+            let by = By { from: Some(source), note: None };
+            return self.visit_all(Some(Visit { to: only, record, by }), &mut reach);
+        }
         self.forwarded.push(Forward { to: To::Each, record, note: None });
         self.pass_on(source, &mut reach)
     }
@@ -209,10 +214,17 @@ impl<M: Clone + 'static> Graph<M> {
     /// Sends on what `from` has forwarded: every record, and whatever comes of it, before the next one. Once
     /// a node has seen the record, typed objects may be changed, so a refusal further down is no clean one.
     fn pass_on(&mut self, from: NodeId, reach: &mut Reach<'_>) -> Result<(), NodeFailure> {
-        self.waiting.clear();
+        if self.forwarded.is_empty() {
+            return Ok(());
+        }
         self.queue_forwarded(from);
-        let mut seen = false;
-        while let Some(visit) = self.waiting.pop() {
+        self.visit_all(None, reach)
+    }
+
+    /// Makes a visit, then those on the stack, which is empty again in the end.
+    fn visit_all(&mut self, first: Option<Visit<M>>, reach: &mut Reach<'_>) -> Result<(), NodeFailure> {
+        let (mut next, mut seen) = (first, false);
+        while let Some(visit) = next.take().or_else(|| self.waiting.pop()) {
             let id = visit.to;
             if let Err(mut failure) = self.visit(visit, reach) {
                 self.forwarded.clear();
@@ -223,7 +235,9 @@ impl<M: Clone + 'static> Graph<M> {
                 return Err(failure);
             }
             seen |= self.nodes[id.0].is_some();
-            self.queue_forwarded(id);
+            if !self.forwarded.is_empty() {
+                self.queue_forwarded(id);
+            }
         }
         Ok(())
     }

@@ -214,6 +214,9 @@ impl Outbox {
 
     /// What was added cannot be taken back any more: it is counted and chained.
     pub fn settle(&mut self) {
+        if self.settled == self.entries.len() {
+            return;
+        }
         let mut at = self.settled_bytes;
         for entry in self.entries.iter_mut().skip(self.settled) {
             let value = entry.value.map(|len| &self.bytes[at..at + len]);

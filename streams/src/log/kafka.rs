@@ -86,6 +86,10 @@ impl Log for KafkaLog {
     fn state(&self) -> Option<Arc<Env>> {
         None
     }
+
+    fn skip_headers(&self, topic: &TopicName) {
+        self.cluster.skip_headers(topic);
+    }
 }
 
 /// CreateTime of a record.

@@ -187,6 +187,13 @@ pub trait Log: Send + Sync {
         let _ = tp;
         None
     }
+
+    /// The headers of a topic's records need not be read: nobody like us writes it. For logs on which reading
+    /// them costs something; `ts` is then the log's own time of the record and `seq` 0. To be said before a
+    /// consumer starts on the topic.
+    fn skip_headers(&self, topic: &TopicName) {
+        let _ = topic;
+    }
 }
 
 /// Reads partitions. One thread owns it.

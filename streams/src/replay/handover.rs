@@ -175,6 +175,11 @@ impl Log for Handover {
         self.live.state()
     }
 
+    fn skip_headers(&self, topic: &TopicName) {
+        self.archive.skip_headers(topic);
+        self.live.skip_headers(topic);
+    }
+
     fn joint(&self, tp: &Tp) -> Option<Offset> {
         self.joints.get(tp).copied()
     }

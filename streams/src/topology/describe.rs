@@ -54,7 +54,8 @@ impl<M> Topology<M> {
                     Idle::Wait => "wait".to_owned(),
                     Idle::Skip { after } => format!("skip after {after:?}"),
                 };
-                format!("Source {name} (topic {}, rank {}{origins}, {idle})", s.topic, s.rank)
+                let headers = if s.headers { "" } else { ", without headers" };
+                format!("Source {name} (topic {}, rank {}{origins}, {idle}{headers})", s.topic, s.rank)
             }
             NodeKind::Processor { .. } => {
                 let stores = self.stores_of(node);

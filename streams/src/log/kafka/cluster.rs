@@ -1,6 +1,7 @@
 //! Questions to the cluster: topics, partitions, ranges, offsets by time.
 
-use std::sync::OnceLock;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -30,6 +31,8 @@ pub(super) struct Cluster {
     stable: Reader,
     /// Sees everything. Made when first needed.
     all: OnceLock<Reader>,
+    /// Topics whose records' headers nobody wants.
+    without_headers: Mutex<BTreeSet<TopicName>>,
 }
 
 impl Cluster {
@@ -38,9 +41,18 @@ impl Cluster {
             brokers: brokers.to_owned(),
             stable: reader(brokers, "read_committed")?,
             all: OnceLock::new(),
+            without_headers: Mutex::default(),
         };
         cluster.metadata(None).map_err(|error| cluster.unreachable(&error))?;
         Ok(cluster)
+    }
+
+    pub(super) fn skip_headers(&self, topic: &TopicName) {
+        self.without_headers.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.clone());
+    }
+
+    pub(super) fn reads_headers(&self, topic: &TopicName) -> bool {
+        !self.without_headers.lock().unwrap_or_else(PoisonError::into_inner).contains(topic)
     }
 
     pub(super) fn brokers(&self) -> &str {

@@ -101,7 +101,8 @@ impl KafkaConsumer {
             // Before the assignment, so that no record passes through the main queue.
             let queue = FetchQueue::split(&self.client, tp.topic.as_str(), partition(tp))
                 .ok_or_else(|| LogError::UnknownTopic { topic: tp.topic.to_string() })?;
-            self.started.insert(tp.clone(), Started { queue, reading: Reading::at(*at) });
+            let reading = Reading::at(*at, self.cluster.reads_headers(&tp.topic));
+            self.started.insert(tp.clone(), Started { queue, reading });
             add(&mut list, tp, *at, "")?;
         }
         self.client.incremental_assign(&list).map_err(|error| log_error("start of partitions", None, &error))
@@ -127,7 +128,7 @@ impl KafkaConsumer {
                     }
                     Some(Ok(())) | None => {
                         if let Some(started) = self.started.get_mut(tp) {
-                            started.reading = Reading::at(*at);
+                            started.reading = Reading::at(*at, started.reading.headers);
                         }
                     }
                 }

@@ -16,6 +16,8 @@ pub(super) struct Reading {
     pub(super) failure: Option<Failure>,
     /// The client may have passed over the record at `position`: it must be moved back there.
     pub(super) astray: bool,
+    /// Headers are looked at.
+    pub(super) headers: bool,
 }
 
 /// librdkafka cannot go on with this partition.
@@ -25,8 +27,8 @@ pub(super) struct Failure {
 }
 
 impl Reading {
-    pub(super) fn at(position: Offset) -> Reading {
-        Reading { position, at_end: false, failure: None, astray: false }
+    pub(super) fn at(position: Offset, headers: bool) -> Reading {
+        Reading { position, at_end: false, failure: None, astray: false, headers }
     }
 
     pub(super) fn see(&mut self, message: &Message<'_>, into: &mut Batch) {
@@ -37,7 +39,7 @@ impl Reading {
             None if self.at_end && offset > self.position => self.astray = true,
             _ if self.astray => {}
             None if offset >= self.position => {
-                push(message, offset, into);
+                push(message, offset, self.headers, into);
                 self.position = Offset(offset.0 + 1);
                 self.at_end = false;
             }
@@ -58,8 +60,12 @@ impl Reading {
     }
 }
 
-fn push(message: &Message<'_>, offset: Offset, into: &mut Batch) {
+fn push(message: &Message<'_>, offset: Offset, headers: bool, into: &mut Batch) {
     let (mut ts, mut seq) = (Ts::from_millis(message.create_time().max(0)), 0);
+    if !headers {
+        into.push(offset, ts, seq, message.key(), message.value(), std::iter::empty());
+        return;
+    }
     let headers = message.headers();
     for h in headers.clone() {
         match own(&h) {

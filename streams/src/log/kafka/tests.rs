@@ -111,6 +111,23 @@ fn take(reader: &mut dyn Consumer, tp: &Tp, max: usize) -> Result<Batch, LogErro
 }
 
 #[test]
+fn headers_that_nobody_wants_are_not_read() {
+    let Some(bed) = bed("without_headers") else { return };
+    let (tp, ts) = (bed.topic(), Ts(1_700_000_000_000_123_456));
+    let mut producer = bed.producer(None);
+    send(&mut *producer, &tp, b"v", ts);
+    producer.drain(PATIENCE).expect("written");
+    let time = || {
+        let mut reader = bed.reader(None);
+        start(&mut *reader, &tp, 0);
+        take(&mut *reader, &tp, 1).expect("taken").get(0).expect("one").ts
+    };
+    assert_eq!(time(), ts);
+    bed.log.skip_headers(&tp.topic);
+    assert_eq!(time(), Ts::from_millis(1_700_000_000_000), "CreateTime");
+}
+
+#[test]
 fn an_unreachable_broker_is_named() {
     let failed = KafkaLog::connect("127.0.0.1:1").err().expect("nobody listens there");
     let text = failed.to_string();

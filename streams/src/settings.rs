@@ -30,13 +30,28 @@ impl Default for Sharing {
     }
 }
 
-/// Settings of an application. None of them changes a result.
+/// What a crash may leave behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Guarantee {
+    /// Outputs, positions and state move together or not at all.
+    #[default]
+    ExactlyOnce,
+    /// Nothing is lost, but what came after the last commit is processed again: its outputs may stand in the
+    /// log twice, and state that is rebuilt from a changelog may count it twice. Without transactions: outputs
+    /// arrive, then a checkpoint is written if one is due, then positions are committed. A log that keeps
+    /// state beside its records is exactly-once all the same, because there it costs nothing.
+    AtLeastOnce,
+}
+
+/// Settings of an application. Without a crash none of them changes a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
     /// Tells processes of one application apart; part of the transactional id and of the name in the group.
     /// Default `0`.
     pub instance: String,
+    /// What a crash may leave behind. Default exactly-once.
+    pub guarantee: Guarantee,
     /// How partitions are shared. A log that keeps its own state has no groups and one process: always
     /// `Static` there. Default a group by the classic protocol.
     pub assignment: Sharing,
@@ -76,6 +91,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             instance: "0".to_owned(),
+            guarantee: Guarantee::default(),
             assignment: Sharing::default(),
             session_timeout: Duration::from_secs(10),
             n_threads: 1,

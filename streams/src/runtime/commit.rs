@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! A, B  send ─ changelogs ─ decisions ─ drain ─ offsets ─ COMMIT ─ checkpoint into LMDB, if one is due
+//! at least once (A or B without transaction)
+//!       send ─ changelogs ─ decisions ─ drain ─ checkpoint into LMDB, if one is due ─ offsets
 //! C     send ────────────── decisions ─ drain ─ offsets ─ dirty keys, if a checkpoint is due ─ COMMIT
 //! ```
 //! A: every store has a changelog. B: one has none; what a crash loses is processed again, muted. C: the
@@ -9,7 +11,7 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, SendError, StoreError, TxnClass, TxnError};
+use crate::error::{Error, LogError, SendError, StoreError, TxnClass, TxnError};
 use crate::log::{Commit, StateWrites, Tp, topic};
 use crate::record::Offset;
 use crate::runtime::decision::Decision;
@@ -119,10 +121,28 @@ impl<M: Clone + 'static> StreamThread<M> {
             (self.troubles, self.trouble, self.records, self.bytes) = (0, None, 0, 0);
             self.fenced = false;
         }
+        let offsets = self.offsets(&sealed);
         for one in &sealed {
             self.epoch_committed(one, now)?;
         }
+        self.commit_offsets(&offsets)?;
         Ok(!sealed.is_empty())
+    }
+
+    /// At-least-once: positions follow everything else. If they do not arrive, the next ones may.
+    fn commit_offsets(&mut self, offsets: &[Commit]) -> Result<(), Error> {
+        if self.txn.is_transactional() || offsets.is_empty() {
+            return Ok(());
+        }
+        self.edge(Edge::BeforeOffsets);
+        match self.consumer.commit(offsets) {
+            Ok(()) => self.edge(Edge::OffsetsSent),
+            Err(LogError::Client { what, reason, retriable: true }) => {
+                tracing::warn!(what, reason, "Positions not committed");
+            }
+            Err(e) => return Err(e.into()),
+        }
+        Ok(())
     }
 
     fn is_local(&self) -> bool {
@@ -199,7 +219,8 @@ impl<M: Clone + 'static> StreamThread<M> {
         }
     }
 
-    fn send_offsets(&mut self, sealed: &[Sealed]) -> Result<(), TxnError> {
+    /// Positions and notes of the epochs that end.
+    fn offsets(&self, sealed: &[Sealed]) -> Vec<Commit> {
         let mut commits = Vec::new();
         for one in sealed {
             let (Some(decision), task) = (&one.decision, &self.tasks[one.index].task) else { continue };
@@ -211,7 +232,12 @@ impl<M: Clone + 'static> StreamThread<M> {
                 Commit { tp, offset, note: note.to_string() }
             }));
         }
-        if commits.is_empty() {
+        commits
+    }
+
+    fn send_offsets(&mut self, sealed: &[Sealed]) -> Result<(), TxnError> {
+        let commits = self.offsets(sealed);
+        if commits.is_empty() || !self.txn.is_transactional() {
             return Ok(());
         }
         self.edge(Edge::BeforeOffsets);
@@ -400,8 +426,9 @@ impl<M: Clone + 'static> StreamThread<M> {
     fn replace_producer(&mut self) -> Result<(), Error> {
         let id = self.txn.id().to_owned();
         let shared = &self.shared;
-        self.txn = Txn::new(&*shared.log, &id, &shared.patience)?;
-        let fenced_by_id = rebalance::sharing(&*shared.log, &shared.settings) == Sharing::Static;
+        self.txn = rebalance::producer(&*shared.log, &shared.settings, &id, &shared.patience)?;
+        let fenced_by_id = self.txn.is_transactional()
+            && rebalance::sharing(&*shared.log, &shared.settings) == Sharing::Static;
         let others = shared.ids.iter().chain(&shared.spare).filter(|other| fenced_by_id && **other != id);
         for other in others {
             drop(Txn::new(&*shared.log, other, &shared.patience)?);

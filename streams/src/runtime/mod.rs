@@ -162,7 +162,7 @@ impl<M: Clone + Send + 'static> App<M> {
         let patience = Patience { clock: Arc::clone(&self.clock), deadline: self.settings.txn_deadline };
         let mut txns = Vec::new();
         for id in &ids[..n as usize] {
-            txns.push(Txn::new(&*self.log, id, &patience)?);
+            txns.push(rebalance::producer(&*self.log, &self.settings, id, &patience)?);
         }
         // A run with more threads may be asleep somewhere: what it has begun must not end after all. In a group
         // its generation sees to that.

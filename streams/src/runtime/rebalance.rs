@@ -11,8 +11,8 @@ use crate::record::Offset;
 use crate::runtime::state::TaskState;
 use crate::runtime::task::Task;
 use crate::runtime::thread::Shared;
-use crate::runtime::txn::{Note, Txn};
-use crate::settings::{Settings, Sharing};
+use crate::runtime::txn::{Note, Patience, Txn};
+use crate::settings::{Guarantee, Settings, Sharing};
 use crate::store::checkpoint::{CheckpointStore, Checkpoints};
 use crate::topology::Topology;
 use crate::topology::processor::TaskId;
@@ -117,6 +117,24 @@ pub(crate) type OpenStore = Arc<dyn Fn(&Path) -> Result<Arc<dyn CheckpointStore>
 pub(crate) fn on_disk(dir: &Path) -> Result<Arc<dyn CheckpointStore>, StoreError> {
     let options = EnvOptions { durability: Durability::Meta, ..EnvOptions::default() };
     Ok(Env::open(dir, &options)?)
+}
+
+/// Is what a crash leaves behind exact? A log that keeps its own state knows no other way.
+pub(crate) fn is_exact(log: &dyn Log, settings: &Settings) -> bool {
+    settings.guarantee == Guarantee::ExactlyOnce || log.state().is_some()
+}
+
+/// The producer of a stream thread.
+pub(crate) fn producer(
+    log: &dyn Log,
+    settings: &Settings,
+    id: &str,
+    patience: &Patience,
+) -> Result<Txn, Error> {
+    match is_exact(log, settings) {
+        true => Txn::new(log, id, patience),
+        false => Txn::plain(log, id, patience),
+    }
 }
 
 /// Transactional ids of a run: `<app>-<instance>-<thread>`.

@@ -14,6 +14,7 @@ use crate::runtime::inputs::{self, Quiet};
 use crate::runtime::merge::{Merge, Pick, SharedInput};
 use crate::runtime::outbox::{Cause, Outbox};
 use crate::runtime::poison::{self, Rate};
+use crate::runtime::rebalance::is_exact;
 use crate::runtime::state::TaskState;
 use crate::runtime::tick::Ticks;
 use crate::settings::Settings;
@@ -58,6 +59,8 @@ pub(crate) struct Task<M> {
     pub(crate) decision_at: Offset,
     /// Next offset of each changelog, by store.
     pub(crate) changelog_next: BTreeMap<String, Offset>,
+    /// State and positions move together; else a checkpoint may be ahead, and a changelog count twice.
+    pub(crate) exact: bool,
     graph: Graph<M>,
     ticks: Ticks,
     time: Option<Ts>,
@@ -123,6 +126,7 @@ impl<M: Clone + 'static> Task<M> {
             epoch: 0,
             decision_at: Offset(0),
             changelog_next: BTreeMap::new(),
+            exact: is_exact(plan.log, plan.settings),
             graph: Graph::new(topology, sub, plan.id, sinks),
             stores,
             ticks: Ticks::default(),

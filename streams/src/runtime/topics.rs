@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, LogError};
 use crate::log::{Log, TopicName, TopicSpec, topic};
-use crate::topology::{Origins, Topology};
+use crate::topology::Topology;
 
 /// Makes every topic that the application writes, with as many partitions as the input it comes from, and
 /// returns the number of partitions of each sub-topology.
@@ -48,7 +48,7 @@ pub(crate) fn input_partitions<M>(log: &dyn Log, topology: &Topology<M>, sub: us
     let mut topics = BTreeMap::new();
     for id in &topology.subs[sub].nodes {
         if let Some(source) = topology.node(*id).source() {
-            if !source.headers && source.origins == Origins::One {
+            if !source.headers {
                 log.skip_headers(&source.topic);
             }
             topics.insert(source.topic.clone(), log.partitions(&source.topic)?);

@@ -56,10 +56,12 @@ impl Note {
 /// How often a drained buffer may be full again for one record.
 const FULL_MAX: u32 = 100;
 
-/// A producer with its transaction. It begins with the first record.
+/// A producer with its transaction, which begins with the first record; or one without, for at-least-once:
+/// what it sends is visible at once.
 pub(crate) struct Txn {
     id: String,
     producer: Box<dyn Producer>,
+    transactional: bool,
     state: TxnState,
     /// The open transaction is not empty.
     sent: bool,
@@ -79,8 +81,24 @@ impl Txn {
     pub(crate) fn new(log: &dyn Log, id: &str, patience: &Patience) -> Result<Txn, Error> {
         let mut producer = log.producer(&ProducerOptions { transactional_id: Some(id.to_owned()) })?;
         patience.retry(|| producer.init())?;
-        let patience = patience.clone();
-        Ok(Txn { id: id.to_owned(), producer, state: TxnState::Idle, sent: false, patience })
+        Ok(Txn::of(producer, id, true, patience))
+    }
+
+    /// A producer without transactions; the id is a name for messages and notes.
+    pub(crate) fn plain(log: &dyn Log, id: &str, patience: &Patience) -> Result<Txn, Error> {
+        let mut producer = log.producer(&ProducerOptions::default())?;
+        patience.retry(|| producer.init())?;
+        Ok(Txn::of(producer, id, false, patience))
+    }
+
+    fn of(producer: Box<dyn Producer>, id: &str, transactional: bool, patience: &Patience) -> Txn {
+        let (id, patience) = (id.to_owned(), patience.clone());
+        Txn { id, producer, transactional, state: TxnState::Idle, sent: false, patience }
+    }
+
+    /// Does it have transactions?
+    pub(crate) fn is_transactional(&self) -> bool {
+        self.transactional
     }
 
     /// The transactional id.
@@ -109,7 +127,7 @@ impl Txn {
     }
 
     fn begin(&mut self) -> Result<(), TxnError> {
-        if self.state == TxnState::Idle {
+        if self.transactional && self.state == TxnState::Idle {
             self.guard(|producer| producer.begin())?;
             self.state.become_next(TxnState::Open);
         }
@@ -144,6 +162,10 @@ impl Txn {
 
     /// Makes all of it visible.
     pub(crate) fn commit(&mut self) -> Result<(), TxnError> {
+        if !self.transactional {
+            self.sent = false;
+            return Ok(());
+        }
         self.state.become_next(TxnState::Sealing);
         self.state.become_next(TxnState::Committing);
         self.guard(|producer| producer.commit())?;
@@ -157,8 +179,12 @@ impl Txn {
         self.sent
     }
 
-    /// Gives the open transaction up.
+    /// Gives the open transaction up. Without transactions, what was sent stays.
     pub(crate) fn abort(&mut self) -> Result<(), TxnError> {
+        if !self.transactional {
+            self.sent = false;
+            return Ok(());
+        }
         self.state.become_next(TxnState::Aborting);
         self.guard(|producer| producer.abort())?;
         self.state.become_next(TxnState::Idle);

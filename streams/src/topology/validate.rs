@@ -70,12 +70,14 @@ pub(super) fn topology<M>(t: &Topology<M>) -> Result<(), TopologyError> {
 }
 
 fn origins_are_counted<M>(node: &Node<M>) -> Result<(), TopologyError> {
-    match node.source().map(|source| source.origins) {
-        Some(Origins::Many(0)) => {
-            let rule = "a topic has at least one origin".to_owned();
-            Err(TopologyError::Operator { node: node.name.clone(), rule })
+    let refused =
+        |rule: &str| Err(TopologyError::Operator { node: node.name.clone(), rule: rule.to_owned() });
+    match node.source().map(|source| (source.origins, source.headers)) {
+        Some((Origins::Many(0), _)) => refused("a topic has at least one origin"),
+        Some((Origins::Many(_), false)) => {
+            refused("origins are told apart by headers, which are left unread")
         }
-        Some(Origins::Many(_) | Origins::One | Origins::Upstream) | None => Ok(()),
+        Some((Origins::Many(_) | Origins::One | Origins::Upstream, _)) | None => Ok(()),
     }
 }
 

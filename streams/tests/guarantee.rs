@@ -145,6 +145,9 @@ fn a_crash_loses_nothing_and_repeats_an_epoch_at_most() {
             let most = 334 + EPOCH;
             assert!((333..=most).contains(n), "{edge:?}, checkpoints {checkpoints}: {key} counted {n} times");
         }
+        if edge == Edge::Drained {
+            assert_eq!(twice, EPOCH, "no transaction takes back what has arrived");
+        }
         if edge == Edge::OffsetsSent {
             assert_eq!(twice, 0, "all of it was committed");
         }

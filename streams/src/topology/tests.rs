@@ -294,3 +294,13 @@ fn topics_of_the_engine_are_not_named_by_users() {
     };
     refuses(changelog, &TopologyError::DerivedTopic { topic: "app-s-changelog".to_owned() });
 }
+
+#[test]
+fn origins_are_told_apart_by_headers() {
+    let node = "many".to_owned();
+    let rule = "origins are told apart by headers, which are left unread".to_owned();
+    let spoil = |t: &mut Builder<Msg>, _| {
+        t.source("many", source("many.okx").origins(2).without_headers());
+    };
+    refuses(spoil, &TopologyError::Operator { node, rule });
+}

@@ -24,9 +24,9 @@ use crate::time::Ts;
 pub use windowed::WindowedStream;
 
 /// Longest size, gap, grace or retention: 36 years.
-const LIMIT: i64 = i64::MAX / 8;
+pub(in crate::topology) const LIMIT: i64 = i64::MAX / 8;
 /// Farthest time from 1970: 146 years, so that with three of the above it still fits an i64.
-const FARTHEST: i64 = i64::MAX / 2;
+pub(in crate::topology) const FARTHEST: i64 = i64::MAX / 2;
 
 /// Which windows, and how long a window waits for late records: `grace` is always said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

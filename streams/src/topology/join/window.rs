@@ -14,6 +14,7 @@ use crate::time::Ts;
 use crate::topology::MakeProcessor;
 use crate::topology::processor::{Context, ProcessError, Processor};
 use crate::topology::stream::{Stream, view};
+use crate::topology::window::{FARTHEST, LIMIT};
 use crate::wire::{Reader, Writer};
 
 /// Which right records a left one meets: those from `before` earlier to `after` later.
@@ -77,8 +78,6 @@ where
         joined
     }
 }
-
-const LIMIT: i64 = i64::MAX / 8;
 
 /// What waits at one instant for one key.
 #[derive(Clone, Debug)]
@@ -228,8 +227,8 @@ where
     F: Fn(&L, Option<&R>) -> W + Send + Sync,
 {
     fn process(&mut self, ctx: &mut Context<'_, M>, record: Record<M>) -> Result<(), ProcessError> {
-        if !(-LIMIT..=LIMIT).contains(&record.ts.0) {
-            return Err(ProcessError::Poison("its time is more than 36 years from 1970".to_owned()));
+        if !(-FARTHEST..=FARTHEST).contains(&record.ts.0) {
+            return Err(ProcessError::Poison("its time is more than 146 years from 1970".to_owned()));
         }
         let late = record.ts.0 < ctx.time().0.saturating_sub(self.grace);
         let (ts, is_left) = (record.ts.0, ctx.parent() < self.n_left);

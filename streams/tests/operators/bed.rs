@@ -172,6 +172,20 @@ impl Bed {
         }
     }
 
+    /// How many records a partition has, beacons among them; none if there is no such topic.
+    pub(crate) fn everything(&self, topic: &str, partition: u32) -> u64 {
+        let range = self.log.range(&Tp::new(&TopicName::new(topic), partition));
+        range.map_or(0, |_| {
+            let options = ConsumerOptions { group: None, assignment: Assignment::Manual };
+            let mut consumer = self.log.consumer(&options).expect("a consumer");
+            let tp = Tp::new(&TopicName::new(topic), partition);
+            consumer.answer(Answer::Start(&[(tp.clone(), Offset(0))])).expect("started");
+            let mut batch = Batch::default();
+            while !consumer.take(&tp, 10_000, &mut batch).expect("readable").caught_up {}
+            batch.len() as u64
+        })
+    }
+
     /// Entries of a store as of the last checkpoint.
     pub(crate) fn entries(&self, app: &str, store: &str, partition: u32) -> Entries {
         let env = self.log.state().expect("an embedded log keeps state");

@@ -1,7 +1,7 @@
 //! A run that dies at every edge of the commit protocol, again and again, writes what one that lives does.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use lobstream_streams::record::Record;
@@ -10,6 +10,7 @@ use lobstream_streams::topology::join::{AsOf, JoinWindow, Missing};
 use lobstream_streams::topology::repartition::Repartition;
 use lobstream_streams::topology::window::Windows;
 use lobstream_streams::topology::{Builder, Source, Topology};
+use lobstream_streams::verify::{VerifyOptions, verify};
 
 use crate::bed::{Bed, run};
 use crate::keys::{PARTITIONS, say, speech};
@@ -94,6 +95,35 @@ fn dies_everywhere(bed: impl Fn() -> Bed, edges: &[Edge]) {
         }
     }
     assert!(died as usize >= edges.len(), "{died} deaths prove nothing");
+}
+
+/// A run that died is run again by `verify`, which must come to every record of it, beacons between its
+/// sub-topologies and late records included.
+fn is_proven(bed: &Bed) {
+    say(bed, &speech(8, 0, 600));
+    assert!(run_dying(bed, Edge::Committed, 2) > 0);
+    let topics =
+        ["asof", "pairs", "hopping", "sessions", "app-late", "app-dead-letter", "app-word-repartition"];
+    let all = topics.iter().flat_map(|topic| (0..PARTITIONS).map(move |p| (topic, p)));
+    let n: u64 = all.map(|(topic, p)| bed.everything(topic, p)).sum();
+    for (batch, n_threads) in [(3, 2), (500, 1)] {
+        let options = VerifyOptions { batch, n_threads, ..VerifyOptions::default() };
+        let stop = AtomicBool::new(false);
+        let found = verify(everything(), &bed.log, &bed.settings(), &options, &stop).expect("it can be told");
+        assert!(found.is_equal(), "{:?}", found.differences);
+        assert_eq!((found.outputs, found.unread), (n, 0), "{found:?}");
+        assert!(found.digests > 0 && found.epochs > 6, "{found:?}");
+    }
+}
+
+#[test]
+fn windows_joins_and_new_keys_are_proven_on_disk() {
+    is_proven(&Bed::new());
+}
+
+#[test]
+fn windows_joins_and_new_keys_are_proven_in_memory() {
+    is_proven(&Bed::memory());
 }
 
 #[test]

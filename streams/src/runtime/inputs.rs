@@ -8,6 +8,7 @@ use crate::log::{Log, TopicName, Tp};
 use crate::record::Offset;
 use crate::runtime::merge::{Channel, Merge};
 use crate::time::Mono;
+use crate::topology::processor::TaskId;
 use crate::topology::{Idle, NodeId, Origins, SubTopology, Topology};
 
 /// The channels of a sub-topology in a partition, and the source node of each one.
@@ -41,15 +42,29 @@ pub(crate) fn merge<M>(
 
 /// How many tasks write a repartition topic: one for each partition of the sub-topology that does.
 fn upstream_partitions<M>(topology: &Topology<M>, topic: &TopicName, log: &dyn Log) -> Result<u16, Error> {
-    let n = match topology.input_of_writer(topic) {
-        Some(input) => log.partitions(input)?,
-        None => 1,
-    };
+    let Some((_, input)) = topology.writer(topic) else { return Ok(0) };
+    let n = log.partitions(input)?;
     u16::try_from(n).map_err(|_| Error::Setting {
         name: "partitions",
         value: n.to_string(),
         rule: "at most 65 535 where keys change",
     })
+}
+
+/// The tasks that write the repartition topics which a sub-topology reads.
+pub(crate) fn upstream<M>(
+    topology: &Topology<M>,
+    sub: &SubTopology,
+    log: &dyn Log,
+) -> Result<Vec<TaskId>, Error> {
+    let mut tasks = Vec::new();
+    let sources = sub.nodes.iter().filter_map(|id| topology.node(*id).source());
+    for source in sources.filter(|source| source.origins == Origins::Upstream) {
+        let Some((sub, _)) = topology.writer(&source.topic) else { continue };
+        let n = u32::from(upstream_partitions(topology, &source.topic, log)?);
+        tasks.extend((0..n).map(|partition| TaskId { sub, partition }));
+    }
+    Ok(tasks)
 }
 
 /// Which channels may be passed over, and since when each has said nothing.

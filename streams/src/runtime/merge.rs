@@ -84,8 +84,11 @@ pub struct Merge {
     /// Bytes that may wait in the channels of one shared partition.
     pub reorder_bytes_max: usize,
     last: Option<CanonicalKey>,
-    /// An empty channel at its readable end is not waited for.
+    /// An empty channel at its readable end is not waited for, unless tasks of this application write it:
+    /// that one when it has left.
     pub finite: bool,
+    /// Those tasks write nothing more in this run, or nothing is known of them but their byes.
+    pub upstream_ended: bool,
     follow: Vec<VirtualBeacon>,
     lifted: Vec<VirtualBeacon>,
 }
@@ -93,7 +96,7 @@ pub struct Merge {
 impl Merge {
     /// Channels in the order by which a task numbers them; `last` as [`Merge::last`] told it.
     pub fn new(channels: Vec<Channel>, last: Option<CanonicalKey>) -> Merge {
-        Merge { channels, last, reorder_bytes_max: usize::MAX, ..Merge::default() }
+        Merge { channels, last, reorder_bytes_max: usize::MAX, upstream_ended: true, ..Merge::default() }
     }
 
     /// Adds a channel.
@@ -293,7 +296,7 @@ impl Merge {
         for (i, channel) in self.channels.iter().enumerate() {
             let bound = match channel.head {
                 Some(head) => Some(head.key),
-                None if !channel.is_waited_for(self.finite) => continue,
+                None if !channel.is_waited_for(self.finite, self.upstream_ended) => continue,
                 // `None` sorts before every key: nothing is known of a channel that never had a record.
                 None => channel.progress.eff.map(|eff| channel.key(eff, channel.progress.next)),
             };

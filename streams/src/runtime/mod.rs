@@ -183,6 +183,7 @@ impl<M: Clone + Send + 'static> App<M> {
             ids: ids.into_iter().collect(),
             spare,
             finite: until == Until::End,
+            ended: (until == Until::End && fenced_by_id).then(Mutex::default),
             #[cfg(feature = "sabotage")]
             checkpoint_first: self.checkpoint_first,
             partitions: counts,

@@ -73,6 +73,8 @@ pub(crate) struct Task<M> {
     sources: Vec<NodeId>,
     quiet: Quiet,
     below: Below,
+    /// Tasks that write what it reads.
+    pub(crate) upstream: Vec<TaskId>,
     topology: Arc<Topology<M>>,
     fingerprint: Chain,
     rate: Rate,
@@ -113,6 +115,7 @@ impl<M: Clone + 'static> Task<M> {
             id: plan.id,
             state: TaskState::Created,
             quiet: Quiet::new(topology, &sources),
+            upstream: inputs::upstream(topology, sub, plan.log)?,
             below,
             merge,
             joints,

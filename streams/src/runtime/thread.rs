@@ -45,6 +45,9 @@ pub(crate) struct Shared<M> {
     pub(crate) spare: Vec<String>,
     /// The input ends where it ends now.
     pub(crate) finite: bool,
+    /// Tasks that have come to the end of a finite input and committed it, where all tasks are in this
+    /// process: those below them wait for that. `None`: a bye is all that is known of the others.
+    pub(crate) ended: Option<Mutex<BTreeSet<TaskId>>>,
     /// Checkpoints are written before the commit: wrong, to see that a simulation finds it.
     #[cfg(feature = "sabotage")]
     pub(crate) checkpoint_first: bool,
@@ -64,6 +67,22 @@ impl<M> Shared<M> {
 
     fn held(&self) -> MutexGuard<'_, BTreeSet<TaskId>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<M: Clone + 'static> Shared<M> {
+    /// Is everything committed that these tasks will write in this run, as far as this process can know?
+    fn have_ended(&self, tasks: &[TaskId]) -> bool {
+        let Some(ended) = &self.ended else { return true };
+        let ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.iter().all(|task| ended.contains(task))
+    }
+
+    /// A task found nothing more to do.
+    fn ends(&self, task: &Task<M>) {
+        if let Some(ended) = self.ended.as_ref().filter(|_| !task.has_progress()) {
+            ended.lock().unwrap_or_else(PoisonError::into_inner).insert(task.id);
+        }
     }
 }
 
@@ -403,6 +422,8 @@ impl<M: Clone + 'static> StreamThread<M> {
         if task.halted.is_some() {
             return Ok(Turn::default());
         }
+        // Asked before fetching: what those above have committed by now is seen then.
+        task.merge.upstream_ended = shared.have_ended(&task.upstream);
         let n_channels = task.merge.channels().len();
         for channel in 0..n_channels {
             if task.merge.channel(channel).is_hungry() && !task.merge.is_full(channel) {
@@ -413,6 +434,7 @@ impl<M: Clone + 'static> StreamThread<M> {
         let passed = matches!(pick, Pick::Wait(channel) if task.pass_over(channel, now));
         if pick == Pick::End && task.halted.is_none() {
             task.say_bye();
+            shared.ends(task);
         }
         let tally = std::mem::take(&mut task.tally);
         shared.progress.add(Counter::RecordsIn, tally.records);

@@ -444,11 +444,11 @@ impl<M> Topology<M> {
         sorted(self.nodes.iter().filter_map(|node| Some(node.sink()?.topic.clone())))
     }
 
-    /// A topic that the sub-topology reads which writes this one; `None`: none does.
-    pub(crate) fn input_of_writer(&self, topic: &TopicName) -> Option<&TopicName> {
+    /// The sub-topology that writes a topic, and a topic that it reads; `None`: none does.
+    pub(crate) fn writer(&self, topic: &TopicName) -> Option<(u32, &TopicName)> {
         let writes = |id: &NodeId| self.node(*id).sink().is_some_and(|sink| sink.topic == *topic);
-        let sub = self.subs.iter().find(|sub| sub.nodes.iter().any(writes))?;
-        sub.nodes.iter().find_map(|id| Some(&self.node(*id).source()?.topic))
+        let (i, sub) = (0..).zip(&self.subs).find(|(_, sub)| sub.nodes.iter().any(writes))?;
+        Some((i, sub.nodes.iter().find_map(|id| Some(&self.node(*id).source()?.topic))?))
     }
 
     /// Those of them that its user has named.

@@ -125,9 +125,12 @@ impl Channel {
         }
     }
 
-    pub(super) fn is_waited_for(&self, finite: bool) -> bool {
-        let ends_here = finite && !self.internal;
-        let passed = (self.progress.left || ends_here) && self.caught_up;
+    pub(super) fn is_waited_for(&self, finite: bool, upstream_ended: bool) -> bool {
+        let ended = match self.internal {
+            true => self.progress.left && upstream_ended,
+            false => self.progress.left || finite,
+        };
+        let passed = ended && self.caught_up;
         !passed && !self.is_at_limit()
     }
 

@@ -480,8 +480,9 @@ impl<M: Clone + 'static> StreamThread<M> {
     fn commit_is_due(&self, now: Mono, turn: Turn) -> bool {
         let settings = &self.shared.settings;
         let halted = self.tasks.iter().any(|assigned| assigned.task.halted.is_some());
-        // At the end of a finite input nothing is gained by waiting for the interval.
-        let ended = turn.at_end && self.has_progress();
+        // At the end of a finite input nothing is gained by waiting for the interval, and those below may wait
+        // for what is not committed yet.
+        let ended = (turn.at_end || (self.shared.finite && !turn.worked)) && self.has_progress();
         halted
             || ended
             || self.records >= settings.commit_records_max

@@ -2,6 +2,8 @@
 
 mod bed;
 mod crashes;
+mod examples;
+mod graph;
 mod joins;
 mod keys;
 mod quiet;

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset as At, TopicPartitionList};
 
 use super::events::Events;
@@ -18,6 +20,11 @@ use crate::time::Ts;
 
 /// How long one question may take.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
+
+/// A partition that was just made, or moves, has no leader for a moment: it is asked again so often, after
+/// such a pause.
+const ELECTION_TRIES: u32 = 100;
+const ELECTION_PAUSE: Duration = Duration::from_millis(100);
 
 /// Error events that wait in a client, at most: they are served before each question.
 const EVENTS: usize = 32;
@@ -98,11 +105,14 @@ impl Cluster {
             .add_partition_offset(tp.topic.as_str(), partition(tp), At::Offset(create_time(ts)))
             .map_err(failed)?;
         serve(&self.stable);
-        let found = self.stable.offsets_for_times(asked, ANSWER).map_err(failed)?;
-        let elements = found.elements();
-        let Some(element) = elements.first() else { return Ok(None) };
-        element.error().map_err(failed)?;
-        Ok(number(element.offset()))
+        let found = led(|| {
+            let found = self.stable.offsets_for_times(asked.clone(), ANSWER)?;
+            let Some(element) = found.elements().first().map(|e| (e.error(), e.offset())) else {
+                return Ok(None);
+            };
+            element.0.map(|()| number(element.1))
+        });
+        found.map_err(failed)
     }
 
     /// Watermarks of a partition that does not exist are waited for in vain: asked first.
@@ -115,8 +125,7 @@ impl Cluster {
 
     fn watermarks(&self, reader: &Reader, tp: &Tp) -> Result<(Offset, Offset), LogError> {
         serve(reader);
-        let (first, end) = reader
-            .fetch_watermarks(tp.topic.as_str(), partition(tp), ANSWER)
+        let (first, end) = led(|| reader.fetch_watermarks(tp.topic.as_str(), partition(tp), ANSWER))
             .map_err(|error| log_error(format!("range of {tp}"), Some(&tp.topic), &error))?;
         Ok((Offset(first.max(0) as u64), Offset(end.max(0) as u64)))
     }
@@ -134,6 +143,25 @@ impl Cluster {
         let reason = self.stable.context().last_error().unwrap_or_else(|| error.to_string());
         LogError::Unreachable { brokers: self.brokers.clone(), reason }
     }
+}
+
+/// Asks until the partition has a leader.
+fn led<T>(mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition, UnknownTopicOrPartition};
+    for _ in 0..ELECTION_TRIES {
+        match ask() {
+            Err(error)
+                if matches!(
+                    error.rdkafka_error_code(),
+                    Some(LeaderNotAvailable | NotLeaderForPartition | UnknownTopicOrPartition)
+                ) =>
+            {
+                thread::sleep(ELECTION_PAUSE);
+            }
+            answer => return answer,
+        }
+    }
+    ask()
 }
 
 /// An offset that is a place; the client also knows names such as "end".
@@ -155,5 +183,27 @@ fn serve(reader: &Reader) {
     for _ in 0..EVENTS {
         // Without a subscription nothing but events can come, and those have been handled inside.
         drop(reader.poll(Duration::ZERO));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_without_leader_is_asked_again_and_other_answers_count() {
+        let mut answers = vec![
+            Ok(7),
+            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::NotLeaderForPartition)),
+            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable)),
+        ];
+        assert_eq!(led(|| answers.pop().expect("asked three times")), Ok(7));
+        let refused = KafkaError::MetadataFetch(RDKafkaErrorCode::TopicAuthorizationFailed);
+        let mut asked = 0;
+        let answer: Result<(), _> = led(|| {
+            asked += 1;
+            Err(refused.clone())
+        });
+        assert_eq!((answer, asked), (Err(refused), 1));
     }
 }

@@ -16,6 +16,7 @@
 mod broker;
 mod consumer;
 mod coordinator;
+mod group;
 mod network;
 mod partition;
 mod producer;
@@ -105,6 +106,11 @@ impl MemoryLog {
     /// Does the broker not answer now?
     pub fn is_down(&self) -> bool {
         self.0.lock().is_down()
+    }
+
+    /// Puts the nth member out of a group, as if it had been silent; it may join again. `false`: there is none.
+    pub fn kick(&self, group: &str, nth: usize) -> bool {
+        self.0.lock().kick(group, nth)
     }
 
     /// Sum of everything that has happened: two runs that did the same have the same one.

@@ -87,11 +87,21 @@ impl Disk {
         entries.collect()
     }
 
-    /// The value of a key in whatever folder has it.
-    pub(crate) fn value(&self, database: &str, key: &[u8]) -> Option<Vec<u8>> {
+    /// Keys of a database in all folders.
+    pub(crate) fn keys(&self, database: &str) -> Vec<Vec<u8>> {
         let platters = self.lock();
-        let mut tables = platters.folders.values().filter_map(|folder| folder.tables.get(database));
-        tables.find_map(|table| table.get(key).cloned())
+        let tables = platters.folders.values().filter_map(|folder| folder.tables.get(database));
+        tables.flat_map(|table| table.keys().cloned()).collect()
+    }
+
+    /// Every value of a key, and the folder it lies in.
+    pub(crate) fn find(&self, database: &str, key: &[u8]) -> Vec<Found> {
+        let platters = self.lock();
+        let found = platters.folders.iter().filter_map(|(dir, folder)| {
+            let value = folder.tables.get(database)?.get(key)?.clone();
+            Some(Found { value, disk: self.clone(), dir: dir.clone() })
+        });
+        found.collect()
     }
 
     fn write(&self, dir: &Path, writes: &StateWrites) -> Result<(), StoreError> {
@@ -143,6 +153,23 @@ fn apply(
         None => table.remove(key),
     };
     (database.clone(), key.clone(), old)
+}
+
+/// A value and where it lies.
+pub(crate) struct Found {
+    pub(crate) value: Vec<u8>,
+    disk: Disk,
+    dir: PathBuf,
+}
+
+impl Found {
+    /// Entries of a database in the same folder: keys without the partition before them.
+    pub(crate) fn entries(&self, database: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let platters = self.disk.lock();
+        let table = platters.folders.get(&self.dir).and_then(|folder| folder.tables.get(database));
+        let entries = table.into_iter().flatten();
+        entries.map(|(key, value)| (key[4.min(key.len())..].to_vec(), value.clone())).collect()
+    }
 }
 
 struct Opened {

@@ -75,6 +75,10 @@ pub struct Plan {
     pub freeze: u64,
     /// Deaths that are power cuts.
     pub power: u64,
+    /// Processes that share the work as members of a group; 1: a single one without a group.
+    pub members: u32,
+    /// Turns after which a member is put out of its group.
+    pub kick: u64,
     /// Turns after which the broker stops for up to 30 s, in order or killed.
     pub stop: u64,
     /// Checkpoints that find the disk full.
@@ -96,6 +100,8 @@ impl Plan {
         only_edge: None,
         freeze: 0,
         power: 0,
+        members: 1,
+        kick: 0,
         stop: 0,
         disk_full: 0,
         disk_dies: 0,
@@ -112,9 +118,14 @@ impl Plan {
         only_edge: None,
         freeze: 200,
         power: 4,
+        members: 1,
+        kick: 0,
         stop: 150,
         disk_full: 10,
         disk_dies: 40,
         slowness: 1,
     };
+
+    /// Everything does, to a group of three processes.
+    pub const GROUP: Plan = Plan { members: 3, kick: 120, kill: 120, quit: 160, ..Plan::ALL };
 }

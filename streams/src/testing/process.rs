@@ -45,7 +45,8 @@ pub(crate) struct Site<M> {
     pub(crate) topology: Arc<Topology<M>>,
     pub(crate) log: MemoryLog,
     pub(crate) disk: Disk,
-    /// A rule that is broken on purpose.
+    /// A rule that is broken on purpose. What the log does not break, only an engine built for it does.
+    #[cfg_attr(not(feature = "sabotage"), expect(dead_code, reason = "the log breaks its rules itself"))]
     pub(crate) sabotage: Option<Sabotage>,
 }
 

@@ -2,13 +2,13 @@
 //! everything must come to its end.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 
-use super::disk::Disk;
+use super::disk::{Disk, Found};
 use super::plan::{Feed, Plan};
 use super::run::{Run, calm_down, turn};
 use crate::digest::{Chain, StateDigest};
@@ -72,7 +72,7 @@ pub struct Outcome {
     /// How often things happened.
     pub counts: Counts,
     app: String,
-    disk: Disk,
+    disks: Vec<Disk>,
 }
 
 /// How often things happened in a run.
@@ -94,6 +94,8 @@ pub struct Counts {
     pub errors: u64,
     /// Times that the broker stopped.
     pub stops: u64,
+    /// Members put out of their group.
+    pub kicks: u64,
     /// Orderly ends, beside the last one.
     pub quits: u64,
     /// Longest time from the return of the broker to the next commit, in ms.
@@ -185,11 +187,11 @@ impl<M: Clone + Send + 'static> Sim<M> {
         ended.map_err(|what| Failure { seed, what })?;
         let run = super::run::lock(&world);
         Ok(Outcome {
-            log: run.site.log.clone(),
-            trace: run.site.log.trace(),
+            log: run.log.clone(),
+            trace: run.log.trace(),
             counts: run.counts.clone(),
             app: self.topology.name().to_owned(),
-            disk: run.site.disk.clone(),
+            disks: run.disks(),
         })
     }
 
@@ -269,14 +271,23 @@ impl Outcome {
 
     /// Digest of a task's state as of its last checkpoint; `None` if it has none.
     pub fn state(&self, task: TaskId) -> Option<StateDigest> {
-        let database = format!("{}/tasks", self.app);
-        let found = self.disk.value(&database, task.to_string().as_bytes())?;
-        Checkpoint::decode(&found).ok().map(|checkpoint| checkpoint.digest)
+        self.newest(task.to_string().as_bytes()).map(|(checkpoint, _)| checkpoint.digest)
     }
 
     /// What a store holds in the last checkpoints, all partitions together.
     pub fn store(&self, name: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        self.disk.entries(&format!("{}/s:{name}", self.app))
+        let (tasks, store) = (format!("{}/tasks", self.app), format!("{}/s:{name}", self.app));
+        let known: BTreeSet<Vec<u8>> = self.disks.iter().flat_map(|disk| disk.keys(&tasks)).collect();
+        let newest = known.iter().filter_map(|task| self.newest(task));
+        newest.flat_map(|(_, folder)| folder.entries(&store)).collect()
+    }
+
+    /// The newest checkpoint of a task, which may have moved from machine to machine, and where it lies.
+    fn newest(&self, task: &[u8]) -> Option<(Checkpoint, Found)> {
+        let tasks = format!("{}/tasks", self.app);
+        let found = self.disks.iter().flat_map(|disk| disk.find(&tasks, task));
+        let decoded = found.filter_map(|found| Some((Checkpoint::decode(&found.value).ok()?, found)));
+        decoded.max_by_key(|(checkpoint, _)| checkpoint.epoch)
     }
 }
 
@@ -314,6 +325,7 @@ impl Counts {
             (&mut self.errors, other.errors),
             (&mut self.stops, other.stops),
             (&mut self.quits, other.quits),
+            (&mut self.kicks, other.kicks),
             (&mut self.replaced, other.replaced),
             (&mut self.commits, other.commits),
             (&mut self.checkpoints_failed, other.checkpoints_failed),

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use lobstream_streams::log::topic;
 use lobstream_streams::record::{Codec, CodecError, Record};
-use lobstream_streams::testing::{Feed, Plan, Sim, Written};
+use lobstream_streams::store::StoreRef;
+use lobstream_streams::store::hot::{Hot, HotState};
+use lobstream_streams::testing::{Feed, Plan, Sim, TestDriver, Written};
 use lobstream_streams::time::Ts;
+use lobstream_streams::topology::processor::{Context, ProcessError, Processor};
 use lobstream_streams::topology::window::{Windowed, Windows};
-use lobstream_streams::topology::{Builder, Source, Topology};
+use lobstream_streams::topology::{Builder, Sink, Source, Topology};
 
 use crate::bed::{WORKLOAD, ask_oracle, hush, sim};
 use crate::feed::{PARTITIONS, Random, Workload};
@@ -28,6 +31,70 @@ fn f8_every_corrupt_record_is_a_dead_letter_and_the_rest_is_as_if_it_were_not_th
         let dead: usize = outcome.written("app-dead-letter").iter().map(Vec::len).sum();
         assert!(dead as u64 > records / 150, "only {dead} of {records} were corrupt");
     }
+}
+
+/// How many records a key had.
+struct Seen(u8);
+
+impl HotState for Seen {
+    fn new(_: &[u8]) -> Seen {
+        Seen(0)
+    }
+
+    fn encode(&self, into: &mut Vec<u8>) {
+        into.push(self.0);
+    }
+
+    fn decode(_: &[u8], bytes: &[u8]) -> Result<Seen, CodecError> {
+        bytes.first().map(|n| Seen(*n)).ok_or_else(|| CodecError::new("no byte"))
+    }
+}
+
+struct Count(StoreRef<Hot<Seen>>);
+
+impl Processor<Message> for Count {
+    fn process(
+        &mut self,
+        ctx: &mut Context<'_, Message>,
+        record: Record<Message>,
+    ) -> Result<(), ProcessError> {
+        ctx.hot(self.0).edit(&record.key, |seen| seen.0 += 1);
+        ctx.forward(record);
+        Ok(())
+    }
+}
+
+/// Takes every text but one.
+struct Picky;
+
+impl Codec<Message> for Picky {
+    fn encode(&self, message: &Message, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        match message {
+            Message::Text(text) if text == "bad" => Err(CodecError::new("not this one")),
+            message => Text.encode(message, into),
+        }
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Message, CodecError> {
+        Text.decode(bytes)
+    }
+}
+
+/// The sink refuses when the node before it has changed its object already: nobody knows how to take that back.
+#[test]
+fn f8_an_output_that_is_refused_drops_what_its_record_has_changed() {
+    let mut t = Builder::<Message>::new("app");
+    let lines = t.source("lines", Source::topic("app.in", Arc::new(Text)));
+    let seen = t.store(Hot::<Seen>::new("seen"));
+    let count = t.processor("count", [lines], [seen], move || Count(seen));
+    t.sink("out", [count], Sink::topic("app.out", Arc::new(Picky)));
+    let mut driver = TestDriver::new(t.build().expect("valid")).expect("started");
+    for (key, text) in [("a", "good"), ("b", "good"), ("a", "bad")] {
+        let record = Record::new(key.into(), Message::Text(text.to_owned()), Ts(1));
+        driver.pipe("app.in", record).expect("processed");
+    }
+    assert_eq!(driver.store("seen").into_iter().collect::<Vec<_>>(), [(b"b".to_vec(), vec![1])]);
+    assert_eq!(driver.read_bytes("app-dead-letter").expect("readable").len(), 1);
 }
 
 const SIZE: i64 = 1_000;
@@ -106,8 +173,11 @@ fn disorder(seed: u64, records: u64) -> Vec<Record<()>> {
     all
 }
 
+/// Records of each window, by its start and key.
+type Counted = BTreeMap<(i64, Vec<u8>), u64>;
+
 /// Per partition: windows with their counts, and the number of late records, counted one by one.
-fn recount(records: &[Record<()>]) -> Vec<(BTreeMap<(i64, Vec<u8>), u64>, usize)> {
+fn recount(records: &[Record<()>]) -> Vec<(Counted, usize)> {
     let mut parts = vec![(i64::MIN, BTreeMap::new(), 0); PARTITIONS as usize];
     for record in records {
         let (time, windows, late) = &mut parts[topic::partition(&record.key, PARTITIONS) as usize];

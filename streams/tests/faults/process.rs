@@ -1,4 +1,4 @@
-//! F3, F4, F5, F7, F14: processes, brokers and clocks that fail.
+//! F3 to F7, F14: processes, groups, brokers and clocks that fail.
 
 use std::time::Duration;
 
@@ -67,6 +67,12 @@ fn f5_a_process_that_wakes_up_late_commits_nothing() {
     let plan = Plan { turns: 200, freeze: 12, ..Plan::CALM };
     let all = until(50, &plan, 200, |all| all.freezes);
     assert!(all.errors > 0, "zombies learn that they are: {all:?}");
+}
+
+#[test]
+fn f6_members_that_come_and_go_lose_nothing() {
+    let plan = Plan { turns: 400, members: 3, kick: 8, kill: 60, quit: 60, freeze: 60, ..Plan::CALM };
+    until(300, &plan, 200, |all| all.kicks + all.deaths + all.quits);
 }
 
 #[test]

@@ -6,14 +6,14 @@ use crate::bed::{WORKLOAD, ask_oracle, hush, number, sim};
 use crate::feed::Workload;
 use crate::fixture::Protocol;
 
-/// Runs seeds, each with a workload of its own.
-fn run_seeds(protocol: Protocol, parity: u64) -> Counts {
+/// Runs one seed in so many, each with a workload of its own.
+fn run_seeds(protocol: Protocol, parity: u64, plan: &Plan, share: u64) -> Counts {
     hush();
-    let (from, n) = (number("LOBSTREAM_SIM_FROM", 0), number("LOBSTREAM_SIM_SEEDS", 200));
+    let (from, n) = (number("LOBSTREAM_SIM_FROM", 0), number("LOBSTREAM_SIM_SEEDS", 200) / share);
     let mut all = Counts::default();
     for seed in (from..from + n).filter(|seed| seed % 2 == parity) {
         let workload = Workload { seed: seed + 1, ..WORKLOAD };
-        let sim = sim(protocol, workload, Plan::ALL);
+        let sim = sim(protocol, workload, plan.clone());
         let outcome = sim.run_twice(seed).unwrap_or_else(|failure| panic!("{failure}"));
         ask_oracle(seed, &outcome).unwrap_or_else(|what| panic!("{what}"));
         all.add(&outcome.counts);
@@ -43,12 +43,12 @@ fn everything_happened(all: &Counts) {
 
 #[test]
 fn every_seed_is_what_the_oracle_says_with_changelogs() {
-    everything_happened(&run_seeds(Protocol::A, 0));
+    everything_happened(&run_seeds(Protocol::A, 0, &Plan::ALL, 1));
 }
 
 #[test]
 fn every_seed_is_what_the_oracle_says_with_muted_replay() {
-    everything_happened(&run_seeds(Protocol::B, 1));
+    everything_happened(&run_seeds(Protocol::B, 1, &Plan::ALL, 1));
 }
 
 #[test]
@@ -58,5 +58,14 @@ fn a_calm_run_is_what_the_oracle_says() {
         let outcome = sim(protocol, WORKLOAD, Plan::CALM).run_twice(3).unwrap_or_else(|e| panic!("{e}"));
         ask_oracle(3, &outcome).unwrap_or_else(|what| panic!("{what}"));
         assert_eq!((outcome.counts.starts, outcome.counts.deaths, outcome.counts.errors), (1, 0, 0));
+    }
+}
+
+#[test]
+fn every_seed_of_a_group_is_what_the_oracle_says() {
+    for (protocol, parity) in [(Protocol::A, 0), (Protocol::B, 1)] {
+        let all = run_seeds(protocol, parity, &Plan::GROUP, 4);
+        everything_happened(&all);
+        assert!(all.kicks > 20 || number("LOBSTREAM_SIM_SEEDS", 200) < 200, "only {} kicks", all.kicks);
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::coordinator::{Holder, Pid, Refused, TRANSACTION_MAX, Transaction};
+use super::group::{Group, MemberId};
 use super::network::{Faults, Network, Sabotage};
 use super::partition::{Partition, Produced, Unappended};
 use super::random::Random;
@@ -31,6 +32,7 @@ pub(super) struct Broker {
     committed: BTreeMap<(String, Tp), Commit>,
     /// Offsets inside transactions that have not ended.
     pending: BTreeMap<Pid, Vec<(String, Commit)>>,
+    groups: BTreeMap<String, Group>,
     /// What is under way, by its time and the order in which it was sent.
     under_way: BTreeMap<(Duration, u64), UnderWay>,
     sent: u64,
@@ -61,6 +63,7 @@ impl Broker {
             transactions: BTreeMap::new(),
             committed: BTreeMap::new(),
             pending: BTreeMap::new(),
+            groups: BTreeMap::new(),
             under_way: BTreeMap::new(),
             sent: 0,
             pids: 0,
@@ -96,6 +99,8 @@ impl Broker {
     /// Stops answering. `killed`: what is under way to it is lost as well.
     pub(super) fn stop(&mut self, down: Duration, killed: bool) {
         self.up_at = self.up_at.max(self.now + down);
+        // Nobody is blamed for silence while there was nobody to hear.
+        self.groups.values_mut().for_each(|group| group.wait_until(self.up_at));
         if killed {
             self.under_way.retain(|_, one| !one.request);
         }
@@ -151,18 +156,32 @@ impl Broker {
         Ok(())
     }
 
-    /// Offsets become part of a transaction.
+    /// Offsets become part of a transaction, if the member that sends them knows its group as it is.
     pub(super) fn add_offsets(
         &mut self,
         id: &str,
         holder: Holder,
-        group: &str,
+        (group, member): (&str, Option<&MemberId>),
         commits: &[Commit],
     ) -> Result<(), Refused> {
+        let now = self.now;
+        if member.is_some_and(|member| !self.group(group).knows(member, now)) {
+            return Err(Refused::Generation);
+        }
         self.touch(id, holder)?;
         let pending = self.pending.entry(holder.pid).or_default();
         pending.extend(commits.iter().map(|commit| (group.to_owned(), commit.clone())));
         Ok(())
+    }
+
+    /// A group, which begins with the first member.
+    pub(super) fn group(&mut self, name: &str) -> &mut Group {
+        self.groups.entry(name.to_owned()).or_default()
+    }
+
+    /// Puts the nth member of a group out; `false` if there is none.
+    pub(super) fn kick(&mut self, name: &str, nth: usize) -> bool {
+        self.groups.get_mut(name).is_some_and(|group| group.kick(nth))
     }
 
     fn touch(&mut self, id: &str, holder: Holder) -> Result<&mut Transaction, Refused> {

@@ -1,10 +1,11 @@
 //! A client that reads: its positions, and what its group has committed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::Inner;
+use super::group::{Heard, MemberId};
 use crate::error::LogError;
 use crate::log::{
     Answer, Assignment, Commit, Consumer, ConsumerOptions, GroupEvent, GroupMetadata, Taken, TopicName, Tp,
@@ -20,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(2);
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) name: String,
+    /// `None`: partitions are owned by number, and no generation fences.
+    pub(super) member: Option<MemberId>,
 }
 
 #[derive(Debug)]
@@ -29,16 +32,76 @@ pub(super) struct MemoryConsumer {
     assignment: Assignment,
     events: VecDeque<GroupEvent>,
     positions: BTreeMap<Tp, u64>,
+    /// What the group has given us.
+    held: BTreeSet<Tp>,
+    topics: Vec<TopicName>,
 }
 
 impl MemoryConsumer {
     pub(super) fn new(inner: Arc<Inner>, options: &ConsumerOptions) -> MemoryConsumer {
+        let member = match &options.assignment {
+            Assignment::Group(membership) => {
+                let holder = inner.lock().next_pid().0;
+                Some(MemberId { name: membership.name.clone(), holder, generation: 0 })
+            }
+            Assignment::Static { .. } | Assignment::Manual => None,
+        };
         MemoryConsumer {
             inner,
-            group: options.group.clone().map(|name| Group { name }),
+            group: options.group.clone().map(|name| Group { name, member }),
             assignment: options.assignment.clone(),
             events: VecDeque::new(),
             positions: BTreeMap::new(),
+            held: BTreeSet::new(),
+            topics: Vec::new(),
+        }
+    }
+
+    /// Joins the group, or joins it again.
+    fn join(&mut self) -> Result<(), LogError> {
+        let (Assignment::Group(membership), Some(group)) = (&self.assignment, &self.group) else {
+            return Ok(());
+        };
+        let Some(member) = &group.member else { return Ok(()) };
+        let topics = &self.topics;
+        self.inner.ask(|broker| {
+            let count = |name: &TopicName| {
+                let topic = broker.topics.get(name).map(|topic| (name.clone(), topic.spec.partitions));
+                topic.ok_or_else(|| LogError::UnknownTopic { topic: name.to_string() })
+            };
+            let topics = topics.iter().map(count).collect::<Result<Vec<_>, _>>()?;
+            let now = broker.now;
+            broker.group(&group.name).join(member, membership.session_timeout, now, &topics);
+            Ok(())
+        })
+    }
+
+    /// Tells the group that we are alive, and hears what changed in it.
+    fn hear(&mut self) -> Result<Option<GroupEvent>, LogError> {
+        let Some(Group { name, member: Some(member) }) = &mut self.group else { return Ok(None) };
+        let mut broker = self.inner.lock();
+        if broker.is_down() {
+            return Ok(None);
+        }
+        let now = broker.now;
+        let group = broker.group(name);
+        let heard = group.hear(member, now);
+        member.generation = group.generation;
+        drop(broker);
+        match heard {
+            Heard::Event(event) => {
+                if let Some(GroupEvent::Assign(tps)) = &event {
+                    self.held.extend(tps.iter().cloned());
+                }
+                Ok(event)
+            }
+            Heard::Expelled => {
+                self.join()?;
+                Ok(Some(GroupEvent::Lost(std::mem::take(&mut self.held).into_iter().collect())))
+            }
+            Heard::Replaced => {
+                Err(failure("membership", "another process has this name in the group", false))
+            }
         }
     }
 
@@ -53,8 +116,8 @@ impl Consumer for MemoryConsumer {
         let (index, of) = match self.assignment {
             Assignment::Static { index, of } => (index, of),
             Assignment::Group(_) => {
-                let reason = "members of this log own partitions by number: use static assignment";
-                return Err(failure("joining of a group", reason, false));
+                self.topics = topics.to_vec();
+                return self.join();
             }
             Assignment::Manual => return Ok(()),
         };
@@ -81,7 +144,10 @@ impl Consumer for MemoryConsumer {
                 drop(waited.unwrap_or_else(PoisonError::into_inner));
             }
         }
-        Ok(self.events.pop_front())
+        match self.events.pop_front() {
+            None => self.hear(),
+            event => Ok(event),
+        }
     }
 
     fn answer(&mut self, answer: Answer<'_>) -> Result<(), LogError> {
@@ -92,7 +158,13 @@ impl Consumer for MemoryConsumer {
                     self.positions.insert(tp.clone(), offset.0);
                 }
             }
-            Answer::Stop(tps) => self.positions.retain(|tp, _| !tps.contains(tp)),
+            Answer::Stop(tps) => {
+                self.positions.retain(|tp, _| !tps.contains(tp));
+                self.held.retain(|tp| !tps.contains(tp));
+                if let Some(Group { name, member: Some(member) }) = &self.group {
+                    self.inner.lock().group(name).stopped(member, tps);
+                }
+            }
         }
         Ok(())
     }

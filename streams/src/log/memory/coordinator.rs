@@ -31,6 +31,8 @@ pub(super) enum Refused {
     Concurrent,
     /// There is no such transaction.
     Invalid,
+    /// The member does not know its group as it is now.
+    Generation,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

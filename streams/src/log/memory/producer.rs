@@ -90,6 +90,7 @@ impl MemoryProducer {
         match refused {
             Refused::Fenced => self.broken(call, TxnClass::Fatal { fenced: true }, "fenced"),
             Refused::Invalid => self.broken(call, TxnClass::Fatal { fenced: false }, "no such transaction"),
+            Refused::Generation => TxnError::new(call, TxnClass::Abort, "the group has moved on"),
             Refused::Concurrent => TxnError::new(call, TxnClass::Retriable, "the last one is being ended"),
         }
     }
@@ -217,7 +218,7 @@ impl Producer for MemoryProducer {
         let group = group.ok_or_else(|| fatal(CALL_NAME, "no group of this log"))?;
         let (holder, offsets) = (self.holder, offsets.to_vec());
         let reply = self.inner.call(CALL_NAME, CALL, move |broker: &mut Broker| {
-            broker.add_offsets(&id, holder, &group.name, &offsets)
+            broker.add_offsets(&id, holder, (&group.name, group.member.as_ref()), &offsets)
         });
         self.shaken |= reply.shaken;
         match reply.answer {

@@ -21,8 +21,8 @@ use crate::runtime::state::TaskState;
 use crate::runtime::thread::{Assigned, StreamThread};
 use crate::runtime::txn::{Note, Txn};
 use crate::settings::Sharing;
-use crate::store::Since;
 use crate::store::checkpoint::Checkpoint;
+use crate::store::{Since, TaskId};
 use crate::time::Mono;
 use crate::wire::Writer;
 
@@ -441,6 +441,9 @@ impl<M: Clone + 'static> StreamThread<M> {
     pub(crate) fn roll_back(&mut self) {
         self.shared.progress.add(Counter::Aborts, 1);
         (self.records, self.bytes) = (0, 0);
+        // Tasks that are being restored may have read notes of before, which another owner has gone past.
+        let awaited: Vec<TaskId> = self.awaited.drain(..).map(|awaited| awaited.id).collect();
+        awaited.into_iter().for_each(|id| self.restore(id, None));
         for assigned in std::mem::take(&mut self.tasks) {
             self.restore(assigned.task.id, assigned.checkpoints);
         }

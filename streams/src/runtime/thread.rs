@@ -111,8 +111,8 @@ pub(crate) struct Assigned<M> {
 }
 
 /// A task of this thread that is being restored elsewhere. Its partitions are ours, but not read yet.
-struct Awaited {
-    id: TaskId,
+pub(crate) struct Awaited {
+    pub(crate) id: TaskId,
     inputs: Vec<Tp>,
     ticket: u64,
     cancelled: Arc<AtomicBool>,
@@ -134,7 +134,7 @@ pub(crate) struct StreamThread<M> {
     pub(crate) consumer: Box<dyn Consumer>,
     pub(crate) txn: Txn,
     pub(crate) tasks: Vec<Assigned<M>>,
-    awaited: Vec<Awaited>,
+    pub(crate) awaited: Vec<Awaited>,
     /// Restores tasks as a part of each turn, if no thread of its own does.
     worker: Option<Worker<M>>,
     reply: Sender<Restored<M>>,

@@ -43,6 +43,8 @@ pub(crate) struct Run<M> {
     zombies: Vec<(Process<M>, usize)>,
     /// A process is being kept frozen: no other one is.
     frozen: bool,
+    /// Nothing goes wrong any more.
+    is_calm: bool,
     /// When the broker comes back, and the commits there were before.
     back_at: Option<(Duration, u64)>,
     /// What went wrong where no error can be returned.
@@ -263,6 +265,7 @@ impl<M: Clone + Send + 'static> Run<M> {
             random,
             zombies: Vec::new(),
             frozen: false,
+            is_calm: false,
             back_at: None,
             violation: None,
         }
@@ -287,7 +290,9 @@ impl<M: Clone + Send + 'static> Run<M> {
     }
 
     fn let_time_go_by(&mut self) {
-        let time = Duration::from_micros(self.random.below(10_000));
+        // A slow clock must see time go by in the calm phase too: its commits wait for that.
+        let pace = if self.is_calm { self.plan.slowness } else { 1 };
+        let time = Duration::from_micros(self.random.below(10_000)) * pace;
         self.log.advance(time);
         let Plan { stop, kick, members, .. } = self.plan;
         if self.random.one_in(stop) {
@@ -450,7 +455,8 @@ impl<M: Clone + Send + 'static> Run<M> {
     }
 
     fn calm(&mut self) {
-        self.plan = Plan { turns: self.plan.turns, ..Plan::CALM };
+        self.plan = Plan { turns: self.plan.turns, slowness: self.plan.slowness, ..Plan::CALM };
+        self.is_calm = true;
         self.back_at = None;
         self.log.set_faults(Faults::NONE);
         self.slots.iter().for_each(|slot| slot.site.disk.set_faults(0, 0));

@@ -179,9 +179,19 @@ pub struct Run {
     /// Stream threads; default: one per core.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub threads: Option<u32>,
-    /// Where state lies when the log is Kafka.
+    /// Where state lies when the log is Kafka; an --instance of another name keeps its own below it.
     #[arg(long, default_value = "state", value_name = "DIR")]
     pub state: PathBuf,
+    /// Name of this process among those that share the partitions of --app on Kafka. Each needs its own; one that
+    /// comes back under its name finds its partitions and its state again.
+    #[arg(long, env = "LOBSTREAM_INSTANCE", default_value = "0", value_name = "NAME")]
+    pub instance: String,
+    /// How partitions are shared on Kafka: processes come and go in a group, or one process owns all of them.
+    #[arg(long, default_value = "group", value_parser = ["group", "static"])]
+    pub assignment: String,
+    /// How a group agrees: among its members, or as the broker says (KIP-848, from Kafka 4 on).
+    #[arg(long, default_value = "classic", value_parser = ["classic", "consumer"])]
+    pub group_protocol: String,
     /// Print the topology and stop.
     #[arg(long)]
     pub describe: bool,

@@ -11,12 +11,13 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use lobstream_market::instrument::Venue;
 use lobstream_streams::log::{self, Log};
 use lobstream_streams::runtime::Until;
+use lobstream_streams::settings::Sharing;
 
 use super::backtest::{BacktestOptions, backtest, config, summary, write};
 use super::digest::{DigestOptions, KindDigest, digest};
 use super::progress::{Unit, bar, spinner};
 use super::replay::{Pace, Poured, pour, tell_oddities};
-use super::run::{RunOptions, RunReport, cores, run};
+use super::run::{INSTANCE, RunOptions, RunReport, cores, run};
 use super::{interrupted, note, say};
 use crate::cli;
 use crate::config::rules;
@@ -163,6 +164,8 @@ fn process(
         until: Until::End,
         threads: args.threads.unwrap_or_else(cores),
         state_dir: PathBuf::new(),
+        instance: INSTANCE.to_owned(),
+        sharing: Sharing::Static,
     };
     let line = spinner("run");
     let ran = run(&options, log, stop, |now| {

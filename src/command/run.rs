@@ -1,7 +1,7 @@
 //! `lobstream run`: the processor. Topics in, books and factors and signals, topics out, and from those
 //! into the stores of results.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use lobstream_streams::log::{self, Log, TopicName, TopicSpec};
 use lobstream_streams::replay::Handover;
 use lobstream_streams::runtime::metrics::Progress;
 use lobstream_streams::runtime::{App, Until};
-use lobstream_streams::settings::Settings;
+use lobstream_streams::settings::{GroupProtocol, Settings, Sharing};
 
 use super::progress::spinner;
 use super::{interrupted, note, say};
@@ -33,6 +33,9 @@ use crate::sink::runner::{SinkRunner, SinkThread};
 /// How often the work is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Name of a process that has none.
+pub(super) const INSTANCE: &str = "0";
+
 /// What to run, resolved.
 pub(super) struct RunOptions {
     pub(super) pipeline: PipelineOptions,
@@ -41,6 +44,8 @@ pub(super) struct RunOptions {
     pub(super) until: Until,
     pub(super) threads: u32,
     pub(super) state_dir: PathBuf,
+    pub(super) instance: String,
+    pub(super) sharing: Sharing,
 }
 
 /// What was done.
@@ -64,6 +69,7 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
     flags::prefix("--topic-prefix", &args.topic_prefix)?;
     let output_prefix = args.output_prefix.as_ref().unwrap_or(&args.topic_prefix);
     flags::prefix("--output-prefix", output_prefix)?;
+    flags::name("--instance", &args.instance)?;
     Results::all_different(&args.results)?;
     let log = log::open(&args.log)?;
     let venues = match args.venues.is_empty() {
@@ -83,7 +89,9 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
         results: args.results.clone(),
         until: if args.until_end { Until::End } else { Until::Shutdown },
         threads: args.threads.unwrap_or_else(cores),
-        state_dir: args.state.clone(),
+        state_dir: state_of(&args.state, &args.instance),
+        instance: args.instance.clone(),
+        sharing: sharing(&args.assignment, &args.group_protocol),
     };
     let log = match &args.archive {
         Some(archive) => behind(archive, log, &options.pipeline)?,
@@ -153,6 +161,20 @@ fn behind(archive: &str, live: Arc<dyn Log>, pipeline: &PipelineOptions) -> Resu
     Ok(Arc::new(Handover::join(log::open(archive)?, live, &topics)?))
 }
 
+/// Processes on one machine must not share their state: all but the first name have a folder of their own.
+fn state_of(dir: &Path, instance: &str) -> PathBuf {
+    if instance == INSTANCE { dir.to_owned() } else { dir.join(instance) }
+}
+
+/// The values are those that the command line takes.
+fn sharing(assignment: &str, protocol: &str) -> Sharing {
+    match (assignment, protocol) {
+        ("static", _) => Sharing::Static,
+        (_, "consumer") => Sharing::Group(GroupProtocol::Consumer),
+        (_, _) => Sharing::Group(GroupProtocol::Classic),
+    }
+}
+
 /// One stream thread per core.
 pub(super) fn cores() -> u32 {
     thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
@@ -215,6 +237,8 @@ fn apps(
     let mut settings = Settings::default();
     settings.n_threads = options.threads;
     settings.state_dir.clone_from(&options.state_dir);
+    settings.instance.clone_from(&options.instance);
+    settings.assignment = options.sharing;
     let app = |&venue: &Venue| {
         let topology = topology(&options.pipeline, venue)?;
         let app = App::new(topology, Arc::clone(log), settings.clone(), Arc::new(clock));

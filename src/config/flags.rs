@@ -115,6 +115,18 @@ pub fn prefix(flag: &str, text: &str) -> Result<(), Error> {
     )))
 }
 
+/// A name that becomes part of other names and of a folder.
+///
+/// # Errors
+/// Names the flag.
+pub fn name(flag: &str, text: &str) -> Result<(), Error> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    if (1..=64).contains(&text.len()) && text.chars().all(plain) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{flag} {text:?} is no name: write 1 to 64 of a-z, 0-9, \"-\" and \"_\"")))
+}
+
 /// `name=value` pairs.
 ///
 /// # Errors

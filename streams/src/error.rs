@@ -34,6 +34,11 @@ pub enum LogError {
         /// The client's words.
         reason: String,
     },
+    /// The group knows another member by this one's name.
+    #[error(
+        "another process has joined the group under this instance name: stop it, or run with another one"
+    )]
+    MemberFenced,
     /// An offset that is needed is no longer kept.
     #[error("history missing: {tp} is needed from offset {need} on, but begins at {have}")]
     HistoryMissing {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::error::{Error, SendError, TxnError};
+use crate::error::{Error, LogError, SendError, TxnError};
 use crate::log::{Acks, Answer, Consumer, ConsumerOptions, GroupEvent, Log, Tp};
 use crate::runtime::commit::Edge;
 use crate::runtime::merge::Pick;
@@ -132,6 +132,8 @@ impl Drop for Awaited {
 pub(crate) struct StreamThread<M> {
     pub(crate) shared: Arc<Shared<M>>,
     pub(crate) consumer: Box<dyn Consumer>,
+    /// Its number, and of how many.
+    member: (u32, u32),
     pub(crate) txn: Txn,
     pub(crate) tasks: Vec<Assigned<M>>,
     pub(crate) awaited: Vec<Awaited>,
@@ -167,18 +169,13 @@ impl<M: Clone + 'static> StreamThread<M> {
         of: u32,
         now: Mono,
     ) -> Result<StreamThread<M>, Error> {
-        let app = shared.topology.name().to_owned();
-        let options = ConsumerOptions {
-            group: Some(app.clone()),
-            assignment: rebalance::assignment(&*shared.log, &app, &shared.settings, index, of),
-        };
-        let mut consumer = shared.log.consumer(&options)?;
-        consumer.subscribe(&shared.topology.source_topics())?;
+        let consumer = consumer(&shared, (index, of))?;
         let worker = Worker::new(Arc::clone(&shared));
         let (reply, restored) = channel();
         Ok(StreamThread {
             shared,
             consumer,
+            member: (index, of),
             txn,
             tasks: Vec::new(),
             awaited: Vec::new(),
@@ -241,7 +238,7 @@ impl<M: Clone + 'static> StreamThread<M> {
     /// Waits for something to do, at most this long.
     pub(crate) fn wait(&mut self, at_most: Duration) -> Result<(), Error> {
         if self.event.is_none() {
-            self.event = self.consumer.serve(at_most)?;
+            self.event = self.serve(at_most)?;
         }
         Ok(())
     }
@@ -308,7 +305,7 @@ impl<M: Clone + 'static> StreamThread<M> {
     fn serve_group(&mut self) -> Result<(), Error> {
         let event = match self.event.take() {
             Some(event) => Some(event),
-            None => self.consumer.serve(Duration::ZERO)?,
+            None => self.serve(Duration::ZERO)?,
         };
         match event {
             None => Ok(()),
@@ -316,6 +313,32 @@ impl<M: Clone + 'static> StreamThread<M> {
             Some(GroupEvent::Revoke(tps)) => self.revoke(&tps),
             Some(GroupEvent::Lost(tps)) => self.lost(&tps),
         }
+    }
+
+    fn serve(&mut self, wait: Duration) -> Result<Option<GroupEvent>, Error> {
+        match self.consumer.serve(wait) {
+            Err(LogError::MemberFenced) if !self.fenced => {
+                self.rejoin()?;
+                Ok(None)
+            }
+            event => Ok(event?),
+        }
+    }
+
+    /// The group knows our name by another member: either that is a second process, or a broker that died has
+    /// forgotten that we had just joined. We join anew, but only once: who is fenced again before it has
+    /// committed anything gives way.
+    fn rejoin(&mut self) -> Result<(), Error> {
+        tracing::warn!(id = self.txn.id(), "Group joined anew");
+        self.fenced = true;
+        let all: Vec<Tp> = self.inputs().cloned().collect();
+        self.give_up(&all)?;
+        if self.txn.has_content() {
+            self.undo_transaction()?;
+        }
+        (self.records, self.bytes, self.assigned) = (0, 0, false);
+        self.consumer = consumer(&self.shared, self.member)?;
+        Ok(())
     }
 
     fn assign(&mut self, tps: &[Tp]) -> Result<(), Error> {
@@ -495,6 +518,18 @@ impl<M: Clone + 'static> StreamThread<M> {
         let interval = self.shared.settings.checkpoint_interval;
         now.since(self.checkpoint_at) >= interval.unwrap_or(Duration::from_secs(default))
     }
+}
+
+/// A member of the group, numbered among the threads of this process.
+fn consumer<M>(shared: &Shared<M>, (index, of): (u32, u32)) -> Result<Box<dyn Consumer>, Error> {
+    let app = shared.topology.name();
+    let options = ConsumerOptions {
+        group: Some(app.to_owned()),
+        assignment: rebalance::assignment(&*shared.log, app, &shared.settings, index, of),
+    };
+    let mut consumer = shared.log.consumer(&options)?;
+    consumer.subscribe(&shared.topology.source_topics())?;
+    Ok(consumer)
 }
 
 impl<M: Clone + 'static> Assigned<M> {

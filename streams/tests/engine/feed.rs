@@ -112,7 +112,7 @@ pub(crate) fn append(bed: &Bed, log: &Arc<dyn Log>, workload: Workload) {
             }
         }
     }
-    producer.drain(Duration::from_secs(30)).expect("all arrived");
+    producer.drain(Duration::from_secs(120)).expect("all arrived");
 }
 
 /// A part of an input.

@@ -72,6 +72,6 @@ fn a_broker_that_restarts_loses_nothing() {
 
 #[test]
 #[ignore = "the long form"]
-fn long_broker_restarts() {
-    restarted("long_broker_restarts", 42);
+fn long_restarts() {
+    restarted("long_restarts", 42);
 }

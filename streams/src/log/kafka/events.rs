@@ -25,6 +25,10 @@ pub(super) enum Change {
     Lost,
 }
 
+/// How librdkafka marks the line that says that a connection has broken. It is the only sign of it that is never
+/// left out: errors are told only if no broker is left, and repeated ones only every 30 s.
+const BROKEN: &str = "FAIL";
+
 /// The listener of a client. Errors are kept, so that a call that fails later can say why.
 #[derive(Default)]
 pub(super) struct Events {
@@ -59,6 +63,9 @@ impl Events {
 impl ClientContext for Events {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
+        if facility == BROKEN {
+            self.connection_lost.store(true, Ordering::Relaxed);
+        }
         match level {
             // Nobody must act on a line of the client's: what matters comes back as an error of a call.
             Emerg | Alert | Critical | Error | Warning => tracing::warn!(facility, "{line}"),

@@ -128,11 +128,7 @@ fn passes_by_itself(error: &KafkaError) -> bool {
 
 fn membership_error(error: &KafkaError) -> LogError {
     match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::FencedInstanceId) => failure(
-            "membership of the group",
-            "another process has joined under this instance name: stop it, or run with another one"
-                .to_owned(),
-        ),
+        Some(RDKafkaErrorCode::FencedInstanceId) => LogError::MemberFenced,
         _ => log_error("consumer", None, error),
     }
 }

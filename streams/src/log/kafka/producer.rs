@@ -29,6 +29,9 @@ const NAP: Duration = Duration::from_micros(200);
 /// Longest single `init`, `send_offsets` or `abort`; they may be called again.
 const CALL: Duration = Duration::from_secs(5);
 
+/// Events that wait after the end of a transaction, at most.
+const EVENTS: u32 = 128;
+
 /// Records between two looks at the delivery reports.
 const REPORTS_EVERY: u32 = 64;
 
@@ -101,6 +104,21 @@ impl KafkaProducer {
             thread::sleep(NAP);
         }
         self.in_flight()
+    }
+
+    /// If a connection broke while a transaction ended, the client may have asked for its end a second time. The
+    /// first request may still arrive, and the broker would take it for the end of the next transaction, half
+    /// done: there must not be one under this producer epoch. What happened is told before the second request.
+    fn look_for_lost_connections(&mut self) {
+        self.must_be_replaced |= self.connection_was_lost();
+    }
+
+    /// Has a connection broken since this was last asked?
+    fn connection_was_lost(&self) -> bool {
+        for _ in 0..EVENTS {
+            self.client.poll(Duration::ZERO);
+        }
+        self.client.context().events.connection_was_lost()
     }
 
     fn begun(&mut self, call: &'static str) -> Result<(), TxnError> {
@@ -250,8 +268,7 @@ impl Producer for KafkaProducer {
         let result =
             self.client.commit_transaction(Timeout::Never).map_err(|error| classify("commit", &error));
         self.begun = self.begun && result.is_err();
-        self.client.poll(Duration::ZERO);
-        self.must_be_replaced = self.client.context().events.connection_was_lost();
+        self.look_for_lost_connections();
         self.txn.leave("commit", result, State::Idle)
     }
 
@@ -263,8 +280,11 @@ impl Producer for KafkaProducer {
             // abort for a mistake and the client is lost. And the client waits in vain for delivery reports
             // that are not served before.
             self.settle(CALL);
+            // What broke before cannot repeat an end that has not been asked for.
+            self.connection_was_lost();
             let result = self.client.abort_transaction(CALL).map_err(|error| classify("abort", &error));
             self.begun = result.is_err();
+            self.look_for_lost_connections();
             self.txn.leave("abort", result, State::Idle)?;
         } else {
             self.txn.leave("abort", Ok(()), State::Idle)?;

@@ -47,6 +47,8 @@ const TRANSACTIONAL: &[(&str, &str)] = &[
     ("transaction.timeout.ms", "10000"),
     // Below it, so that a lost record is known before the transaction ends.
     ("message.timeout.ms", "8000"),
+    // Tells of every connection that breaks: the end of a transaction may then be repeated, see the producer.
+    ("debug", "broker"),
 ];
 
 /// Without transactions a record that is given up leaves a hole before its successors, so a broker's
@@ -94,7 +96,12 @@ pub(super) fn producer(brokers: &str, transactional_id: Option<&str>) -> ClientC
     if let Some(id) = transactional_id {
         config.set("transactional.id", id);
     }
-    set(&mut config, if transactional_id.is_some() { TRANSACTIONAL } else { PLAIN });
+    if transactional_id.is_some() {
+        set(&mut config, TRANSACTIONAL);
+        config.set_log_level(RDKafkaLogLevel::Debug);
+    } else {
+        set(&mut config, PLAIN);
+    }
     config
 }
 

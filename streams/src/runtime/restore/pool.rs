@@ -174,7 +174,7 @@ impl<M: Clone + 'static> Worker<M> {
                     continue;
                 }
                 // The log is away for a while.
-                Err(Error::Log(error)) if error.is_retriable() && active.failures < FAILURES_MAX => {
+                Err(Error::Log(error)) if passes(&error) && active.failures < FAILURES_MAX => {
                     tracing::warn!(task = %active.job.id, %error, "Restore begins again");
                     active.begin_again();
                 }
@@ -226,6 +226,11 @@ impl<M: Clone + 'static> Worker<M> {
         let checkpoints = job.checkpoints.clone();
         job.answer(Ok(Ready { task: *task, checkpoints, checkpoint_epoch }));
     }
+}
+
+/// A broker that has just come back may not know its topics yet; they were there when the application started.
+fn passes(error: &LogError) -> bool {
+    error.is_retriable() || matches!(error, LogError::UnknownTopic { .. })
 }
 
 impl<M> Job<M> {

@@ -28,6 +28,9 @@ pub(super) enum Change {
 /// How librdkafka marks the line that says that a connection has broken. It is the only sign of it that is never
 /// left out: errors are told only if no broker is left, and repeated ones only every 30 s.
 const BROKEN: &str = "FAIL";
+/// Signs that nothing was under way: there was no connection yet, or the client gave up one that it needs no more.
+const IDLE: [&str; 5] =
+    ["in state INIT", "in state DOWN", "in state TRY_CONNECT", "in state CONNECT)", "_DESTROY_BROKER"];
 
 /// The listener of a client. Errors are kept, so that a call that fails later can say why.
 #[derive(Default)]
@@ -63,7 +66,7 @@ impl Events {
 impl ClientContext for Events {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
-        if facility == BROKEN {
+        if facility == BROKEN && !IDLE.iter().any(|sign| line.contains(sign)) {
             self.connection_lost.store(true, Ordering::Relaxed);
         }
         match level {

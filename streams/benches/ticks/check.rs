@@ -10,7 +10,10 @@ use lobstream_streams::record::{Batch, InRecord, Offset};
 use crate::Outcome;
 use crate::args::Args;
 
-type Rows = BTreeMap<(String, i64), [i64; 3]>;
+/// Key and second → count, sum, last.
+type Rows = BTreeMap<Place, Row>;
+type Place = (String, i64);
+type Row = [i64; 3];
 
 pub(crate) fn check(args: &Args) -> Outcome {
     let (brokers, input) = (args.word(1), args.word(2));
@@ -56,7 +59,7 @@ fn recompute(brokers: &str, input: &str) -> Result<(Rows, u64), Box<dyn std::err
     Ok((over.map(|((_, key, second), row)| ((key, second), row)).collect(), n))
 }
 
-fn row(record: InRecord<'_>) -> Result<((String, i64), [i64; 3]), Box<dyn std::error::Error>> {
+fn row(record: InRecord<'_>) -> Result<(Place, Row), Box<dyn std::error::Error>> {
     let json: serde_json::Value = serde_json::from_slice(record.value.unwrap_or_default())?;
     let number = |name: &str| json[name].as_i64().ok_or_else(|| format!("{name} of {json}"));
     let key = String::from_utf8(record.key.unwrap_or_default().to_vec())?;

@@ -194,7 +194,7 @@ pub enum SendError {
 #[non_exhaustive]
 pub enum TopologyError {
     /// A name is not one.
-    #[error("name {name:?} is malformed: write 1 to 64 of a-z, 0-9, '_', '.', '-'")]
+    #[error("name {name:?} is malformed: write 1 to 64 of a-z, 0-9, '_', '.', '-', but not '.' or '..'")]
     MalformedName {
         /// As given.
         name: String,
@@ -429,7 +429,7 @@ pub enum Error {
     #[error("stopped before it was done")]
     Interrupted,
     /// A stream thread panicked outside any node.
-    #[error("stream thread {thread} panicked: {reason}")]
+    #[error("stream thread {thread} {reason}")]
     Panicked {
         /// Which thread.
         thread: u32,

@@ -289,7 +289,9 @@ impl<M: Clone + 'static> Graph<M> {
         let partition = crate::log::topic::partition(&record.key, target.partitions);
         let Record { key, value, ts, seq } = record;
         let encode = value.map(|value| {
-            move |into: &mut Vec<u8>| sink.codec.encode(&value, into).map_err(|e| e.to_string())
+            move |into: &mut Vec<u8>| {
+                unpanicked(|| sink.codec.encode(&value, into).map_err(|e| e.to_string()))
+            }
         });
         let to = target.first + partition as usize;
         outbox.push(to, (key, ts, seq), note, encode).map_err(|reason| NodeFailure {
@@ -336,6 +338,11 @@ impl<M: Clone + 'static> Graph<M> {
         self.forwarded.clear();
         Err(NodeFailure { node: self.topology.nodes[id].name.clone(), kind, reason })
     }
+}
+
+/// Runs a codec; a panic in it is an error.
+pub(crate) fn unpanicked<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(panicked(&*panic)))
 }
 
 /// What a panic said.

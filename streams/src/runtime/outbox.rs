@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::beacon::Beacon;
+use crate::beacon::{self, Beacon};
 use crate::digest::Chain;
 use crate::log::Tp;
 use crate::record::{Header, Key, Offset, OutRecord, header};
@@ -145,7 +145,7 @@ impl Outbox {
     /// tombstone.
     ///
     /// # Errors
-    /// That of `encode`, or that the record is larger than logs take; nothing was added.
+    /// That of `encode`, that the record is larger than logs take, or that its key is reserved; nothing was added.
     pub(crate) fn push(
         &mut self,
         to: usize,
@@ -153,6 +153,9 @@ impl Outbox {
         note: Option<Note>,
         encode: Option<impl FnOnce(&mut Vec<u8>) -> Result<(), String>>,
     ) -> Result<(), String> {
+        if beacon::is_reserved(&key) {
+            return Err("the key of an output begins with byte 0, which is reserved".to_owned());
+        }
         let start = self.bytes.len();
         let value = encode.map(|encode| encode(&mut self.bytes).map(|()| self.bytes.len() - start));
         let fitting = value.transpose().and_then(|value| {

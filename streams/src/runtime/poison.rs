@@ -53,7 +53,7 @@ impl Rate {
     /// One more was refused: are these too many? `percent` of a full window is the limit.
     pub(crate) fn refuse(&mut self, percent: u64) -> bool {
         self.refused += 1;
-        self.refused * 100 > percent * WINDOW
+        self.refused.saturating_mul(100) > percent.saturating_mul(WINDOW)
     }
 }
 
@@ -73,6 +73,7 @@ mod tests {
         }
         rate.record();
         assert!(!rate.refuse(5), "a new window forgets the old one");
+        assert!(!rate.refuse(u64::MAX), "no share is too large");
     }
 
     #[test]

@@ -267,7 +267,9 @@ fn common_note<M: Clone + 'static>(
     match notes.first() {
         None => Ok(None),
         Some(_) if notes.len() < committed.len() => {
-            Err(history("some of its inputs have a committed offset and some have none".to_owned()))
+            Err(history(
+                "some of its inputs have a committed offset and some have none: an input that is new to an application needs a new application name".to_owned(),
+            ))
         }
         Some(first) if notes.iter().any(|note| note.epoch != first.epoch) => {
             Err(history("its inputs were committed in different epochs".to_owned()))

@@ -9,7 +9,7 @@ use crate::log::{Log, TopicName, Tp, topic};
 use crate::record::{Batch, InRecord, Offset, Record};
 use crate::runtime::below::Below;
 use crate::runtime::decision::{Decision, Joint, Position, Program};
-use crate::runtime::graph::{FailureKind, Graph, NodeFailure, Reach, Target, store_slots};
+use crate::runtime::graph::{FailureKind, Graph, NodeFailure, Reach, Target, store_slots, unpanicked};
 use crate::runtime::inputs::{self, Quiet};
 use crate::runtime::merge::{Merge, Pick, SharedInput};
 use crate::runtime::outbox::{Cause, Outbox};
@@ -499,7 +499,8 @@ fn decode<M>(
     if crate::beacon::is_reserved(key) {
         return Err("reserved key that is no beacon".to_owned());
     }
-    let value = record.value.map(|value| source.codec.decode(value).map_err(|e| e.to_string()));
+    let decode = |value| unpanicked(|| source.codec.decode(value).map_err(|e| e.to_string()));
+    let value = record.value.map(decode);
     Ok(Record { key: key.into(), value: value.transpose()?, ts: record.ts, seq: record.seq })
 }
 

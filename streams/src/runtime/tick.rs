@@ -62,7 +62,7 @@ impl Ticks {
 
     /// Registers a schedule at stream time `now`. One that the node had before goes on where it was.
     pub fn register(&mut self, node: u32, number: u32, schedule: Schedule, now: Option<Ts>) {
-        let first = now.map_or(Firing::Unset, |now| Firing::At(after(schedule, now)));
+        let first = now.map_or(Firing::Unset, |now| firing(after(schedule, now)));
         let due = Due { node, number, schedule, next: first };
         match self.due.iter_mut().find(|known| (known.node, known.number) == (node, number)) {
             Some(known) if known.schedule == schedule => {}
@@ -93,8 +93,8 @@ impl Ticks {
         let Some(due) = self.due.get_mut(fired.index) else { return };
         let following = after(due.schedule, fired.tick.time);
         due.next = match next {
-            Next::Tick => Firing::At(following),
-            Next::At(ts) => Firing::At(following.max(at_or_after(due.schedule, ts))),
+            Next::Tick => firing(following),
+            Next::At(ts) => firing(following.zip(at_or_after(due.schedule, ts)).map(|(a, b)| a.max(b))),
             Next::Stop => Firing::Stopped,
         };
         self.summarise();
@@ -107,7 +107,7 @@ impl Ticks {
         }
         for due in &mut self.due {
             if due.next == Firing::Unset {
-                due.next = Firing::At(after(due.schedule, now));
+                due.next = firing(after(due.schedule, now));
             }
         }
         self.summarise();
@@ -126,19 +126,23 @@ fn at(next: Firing) -> Option<Ts> {
     }
 }
 
+fn firing(at: Option<Ts>) -> Firing {
+    at.map_or(Firing::Stopped, Firing::At)
+}
+
 fn interval(schedule: Schedule) -> i128 {
     schedule.interval.as_nanos().clamp(1, i64::MAX as u128) as i128
 }
 
-/// The first instant strictly after `ts`.
-fn after(schedule: Schedule, ts: Ts) -> Ts {
+/// The first instant strictly after `ts`; `None`: it would be after everything.
+fn after(schedule: Schedule, ts: Ts) -> Option<Ts> {
     let (interval, align) = (interval(schedule), i128::from(schedule.align.0));
     let k = (i128::from(ts.0) - align).div_euclid(interval) + 1;
-    Ts(i64::try_from(align + k * interval).unwrap_or(i64::MAX))
+    i64::try_from(align + k * interval).ok().map(Ts)
 }
 
 /// The first instant at or after `ts`.
-fn at_or_after(schedule: Schedule, ts: Ts) -> Ts {
+fn at_or_after(schedule: Schedule, ts: Ts) -> Option<Ts> {
     after(schedule, Ts(ts.0.saturating_sub(1)))
 }
 
@@ -164,7 +168,7 @@ mod tests {
     }
 
     /// Fires everything due up to `to`: (time, node, missed).
-    fn lift(ticks: &mut Ticks, to: i64, next: impl Fn(Tick) -> Next) -> Vec<(i64, u32, u64)> {
+    fn lift(ticks: &mut Ticks, to: i64, mut next: impl FnMut(Tick) -> Next) -> Vec<(i64, u32, u64)> {
         let mut fired = Vec::new();
         while let Some(one) = ticks.next_until(Ts(to), 4) {
             fired.push((one.tick.time.0, one.node, one.tick.missed));
@@ -201,6 +205,26 @@ mod tests {
             [(5, 1, 0), (10, 1, 0), (15, 1, 0), (20, 0, 3), (20, 1, 0)]
         );
         assert_eq!(lift(&mut ticks, 45, |_| Next::Tick), [(45, 0, 4), (45, 1, 4)], "5 are more than 4");
+    }
+
+    /// One record at the end of time held a task for ever: the tick after the last one was the last one again.
+    #[test]
+    fn a_schedule_ends_with_time() {
+        let (last, before) = (i64::MAX - 2, i64::MAX - 7);
+        for (catch_up, expected) in
+            [(CatchUp::Every, &[(before, 0, 0), (last, 0, 0)][..]), (CatchUp::Last, &[(last, 0, 1)][..])]
+        {
+            let mut ticks = Ticks::default();
+            ticks.register(0, 0, every(5, catch_up), Some(Ts(i64::MAX - 8)));
+            let mut n = 0;
+            let next = |tick: Tick| {
+                n += 1;
+                assert!(n < 5, "time has ended");
+                if tick.time.0 == last { Next::At(Ts::MAX) } else { Next::Tick }
+            };
+            assert_eq!(lift(&mut ticks, i64::MAX, next), expected);
+            assert_eq!(ticks.schedules()[0].next, Firing::Stopped);
+        }
     }
 
     #[test]

@@ -134,7 +134,7 @@ fn refuses(spoil: impl Fn(&mut Builder<Msg>, NodeId), expected: &TopologyError) 
 
 #[test]
 fn names_are_well_formed_and_unique() {
-    for name in ["", "A", "a b", "a/b", &"x".repeat(65)] {
+    for name in ["", "A", "a b", "a/b", ".", "..", &"x".repeat(65)] {
         let malformed = TopologyError::MalformedName { name: name.to_owned() };
         refuses(
             |t, a| {

@@ -32,7 +32,9 @@ fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), TopologyError>
 
 fn name(name: &str) -> Result<(), TopologyError> {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b);
-    if (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(legal) {
+    // An application's name is also that of a folder.
+    let is_path = name == "." || name == "..";
+    if (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(legal) && !is_path {
         return Ok(());
     }
     Err(TopologyError::MalformedName { name: name.to_owned() })

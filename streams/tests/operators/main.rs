@@ -1,6 +1,7 @@
 //! Operators at work: what they write for what they read, held against numbers made elsewhere.
 
 mod bed;
+mod codecs;
 mod crashes;
 mod examples;
 mod graph;

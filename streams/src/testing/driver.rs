@@ -112,10 +112,11 @@ impl<M: Clone + Send + 'static> TestDriver<M> {
         self.pipe_bytes(topic, &record.key, Some(&value), record.ts, record.seq)
     }
 
-    /// The same with bytes, such as a value that no codec would write or, with `None`, a tombstone.
+    /// The same with bytes, such as a value that no codec would write or, with `None`, a tombstone. Any topic of the
+    /// topology is taken, also one that it writes.
     ///
     /// # Errors
-    /// As for [`TestDriver::pipe`].
+    /// There is no such topic, or the application stopped.
     pub fn pipe_bytes(
         &mut self,
         topic: &str,
@@ -162,7 +163,8 @@ impl<M: Clone + Send + 'static> TestDriver<M> {
         self.settle()
     }
 
-    /// Records of an output that were not read before, partition by partition.
+    /// Records of an output that were not read before, partition by partition. A record without value is read
+    /// as one with an empty value: [`TestDriver::read_bytes`] tells them apart.
     ///
     /// # Errors
     /// There is no such output, or its codec does not understand what is there.
@@ -199,7 +201,9 @@ impl<M: Clone + Send + 'static> TestDriver<M> {
         Ok(records)
     }
 
-    /// What a store holds now: its keys and their encoded values, all partitions together.
+    /// What a store holds now: its keys and their encoded values, all partitions together. Nothing if there is
+    /// no such store. Stores of operators are `<name>-windows`, `<name>-rows`, `<name>-right`, `<name>-waiting`:
+    /// [`Topology::describe`] shows them. The key of a window begins with its start, eight bytes.
     pub fn store(&self, name: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
         self.site.disk.entries(&format!("{}/s:{name}", self.site.topology.name()))
     }

@@ -180,7 +180,7 @@ impl<M: 'static, V> Stream<M, V> {
     }
 
     /// Names the operator that made this stream, its stores and its parts. An operator that keeps state
-    /// needs a name; others have a number.
+    /// needs a name; others have a number. A merged stream was made by none, so nothing happens.
     pub fn named(self, name: &str) -> Stream<M, V> {
         if let [node] = self.nodes[..] {
             self.parts.borrow_mut().rename(node, name);

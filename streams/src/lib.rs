@@ -168,8 +168,10 @@
 //! let app = App::new(t.build()?, log, Settings::default(), Arc::new(Machine(Instant::now())));
 //! let (shutdown, progress) = (AtomicBool::new(false), Progress::default());
 //! app.run(Until::End, &shutdown, &progress)?; // `Until::Shutdown` runs until the flag is set
-//! assert_eq!(progress.snapshot().records_out, 3);
-//! app.run(Until::End, &shutdown, &Progress::default())?; // goes on where the last run ended: nothing is done twice
+//! assert_eq!(progress.snapshot().records_in, 3);
+//! let again = Progress::default();
+//! app.run(Until::End, &shutdown, &again)?; // goes on where the last run ended
+//! assert_eq!(again.snapshot().records_in, 0, "nothing is done twice");
 //! # Ok(())
 //! # }
 //! ```
@@ -267,6 +269,7 @@
 //! |---|---|---|
 //! | `embedded:` | exactly-once, log to log, also through power cuts | outputs, positions and state are one LMDB transaction, synced |
 //! | `kafka:` | exactly-once, log to log, for readers with `read_committed` | one Kafka transaction; the checkpoint comes after it and is never ahead |
+//! | `kafka:` with [`Guarantee::AtLeastOnce`] | at-least-once | outputs, then a checkpoint, then positions: after a crash outputs may stand there twice, and state from a changelog may count twice |
 //! | what you write yourself without a transactional id | at-least-once | a producer without transactions may repeat records after a crash |
 //!
 //! Not promised:
@@ -401,6 +404,7 @@
 //! [`Context::count`]: topology::processor::Context::count
 //! [`Error::Fenced`]: error::Error::Fenced
 //! [`Error::StateDiverged`]: error::Error::StateDiverged
+//! [`Guarantee::AtLeastOnce`]: settings::Guarantee::AtLeastOnce
 //! [`Hot`]: store::hot::Hot
 //! [`Idle::Skip`]: topology::Idle::Skip
 //! [`Kv`]: store::kv::Kv

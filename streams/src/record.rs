@@ -362,7 +362,7 @@ pub struct Tombstone {
 
 /// Turns values into bytes and back. Equal values give equal bytes: output digests depend on it.
 pub trait Codec<M>: Send + Sync {
-    /// Appends the bytes of `value`.
+    /// Appends the bytes of `value`; what `into` holds already must stay.
     ///
     /// # Errors
     /// This codec cannot write a value of this kind; the record becomes a dead letter.

@@ -45,7 +45,7 @@ pub struct Snapshot {
     pub state: AppState,
     /// Records processed.
     pub records_in: u64,
-    /// Outputs, dead letters included.
+    /// Records written: outputs, dead letters, and the engine's own decisions and changelogs.
     pub records_out: u64,
     /// Beacons processed.
     pub beacons: u64,

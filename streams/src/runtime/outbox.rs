@@ -157,7 +157,15 @@ impl Outbox {
             return Err("the key of an output begins with byte 0, which is reserved".to_owned());
         }
         let start = self.bytes.len();
-        let value = encode.map(|encode| encode(&mut self.bytes).map(|()| self.bytes.len() - start));
+        let value = encode.map(|encode| {
+            let encoded = encode(&mut self.bytes);
+            // Else the values of earlier outputs would be gone: better to end than to write others.
+            assert!(
+                self.bytes.len() >= start,
+                "a codec removed bytes that it did not write: encode only appends"
+            );
+            encoded.map(|()| self.bytes.len() - start)
+        });
         let fitting = value.transpose().and_then(|value| {
             let size = value.unwrap_or(0) + key.len();
             match size <= OUTPUT_BYTES_MAX {

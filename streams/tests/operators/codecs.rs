@@ -14,10 +14,12 @@ struct Touchy;
 
 impl Codec<Msg> for Touchy {
     fn encode(&self, value: &Msg, into: &mut Vec<u8>) -> Result<(), CodecError> {
-        into.extend_from_slice(b"half of it");
+        if *value == Msg::Word("forgetful".to_owned()) {
+            into.clear();
+        }
+        text().encode(value, into)?;
         assert_ne!(value, &Msg::Word("unspeakable".to_owned()), "cannot say this");
-        into.clear();
-        text().encode(value, into)
+        Ok(())
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Msg, CodecError> {
@@ -74,4 +76,14 @@ fn a_codec_that_panics_refuses_one_record() {
 #[test]
 fn an_output_has_no_reserved_key() {
     refuses(keyed(text(), text()), "\0b\0\0", "byte 0");
+}
+
+/// The value of the output before it was gone, and another one would have been written in its place.
+#[test]
+fn a_codec_that_removes_what_it_did_not_write_ends_the_application() {
+    let bed = Bed::memory();
+    bed.feed("in", &[(1, "k", Some("a long enough value")), (2, "k", Some("forgetful"))]);
+    let error = bed.run_with(keyed(text(), Arc::new(Touchy)), bed.settings()).expect_err("it ends");
+    assert!(error.to_string().contains("encode only appends"), "{error}");
+    assert!(bed.read("out", 0).is_empty(), "nothing was committed");
 }

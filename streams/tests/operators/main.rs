@@ -1,4 +1,5 @@
 //! Operators at work: what they write for what they read, held against numbers made elsewhere.
+#![allow(clippy::duplicate_mod, reason = "each example brings what the examples share")]
 
 mod bed;
 mod codecs;

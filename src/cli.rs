@@ -192,6 +192,10 @@ pub struct Run {
     /// How a group agrees: among its members, or as the broker says (KIP-848, from Kafka 4 on).
     #[arg(long, default_value = "classic", value_parser = ["classic", "consumer"])]
     pub group_protocol: String,
+    /// What a crash may leave behind on Kafka: at-least-once repeats what came after the last commit, without
+    /// transactions. An embedded log is exactly-once either way.
+    #[arg(long, default_value = "exactly-once", value_parser = ["exactly-once", "at-least-once"])]
+    pub guarantee: String,
     /// Print the topology and stop.
     #[arg(long)]
     pub describe: bool,

@@ -11,7 +11,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use lobstream_market::instrument::Venue;
 use lobstream_streams::log::{self, Log};
 use lobstream_streams::runtime::Until;
-use lobstream_streams::settings::Sharing;
+use lobstream_streams::settings::{Guarantee, Sharing};
 
 use super::backtest::{BacktestOptions, backtest, config, summary, write};
 use super::digest::{DigestOptions, KindDigest, digest};
@@ -166,6 +166,7 @@ fn process(
         state_dir: PathBuf::new(),
         instance: INSTANCE.to_owned(),
         sharing: Sharing::Static,
+        guarantee: Guarantee::ExactlyOnce,
     };
     let line = spinner("run");
     let ran = run(&options, log, stop, |now| {

@@ -14,7 +14,7 @@ use lobstream_streams::log::{self, Log, TopicName, TopicSpec};
 use lobstream_streams::replay::Handover;
 use lobstream_streams::runtime::metrics::Progress;
 use lobstream_streams::runtime::{App, Until};
-use lobstream_streams::settings::{GroupProtocol, Settings, Sharing};
+use lobstream_streams::settings::{GroupProtocol, Guarantee, Settings, Sharing};
 
 use super::progress::spinner;
 use super::{interrupted, note, say};
@@ -46,6 +46,7 @@ pub(super) struct RunOptions {
     pub(super) state_dir: PathBuf,
     pub(super) instance: String,
     pub(super) sharing: Sharing,
+    pub(super) guarantee: Guarantee,
 }
 
 /// What was done.
@@ -92,6 +93,7 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
         state_dir: state_of(&args.state, &args.instance),
         instance: args.instance.clone(),
         sharing: sharing(&args.assignment, &args.group_protocol),
+        guarantee: guarantee(&args.guarantee),
     };
     let log = match &args.archive {
         Some(archive) => behind(archive, log, &options.pipeline)?,
@@ -175,6 +177,10 @@ fn sharing(assignment: &str, protocol: &str) -> Sharing {
     }
 }
 
+fn guarantee(name: &str) -> Guarantee {
+    if name == "at-least-once" { Guarantee::AtLeastOnce } else { Guarantee::ExactlyOnce }
+}
+
 /// One stream thread per core.
 pub(super) fn cores() -> u32 {
     thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
@@ -239,6 +245,7 @@ fn apps(
     settings.state_dir.clone_from(&options.state_dir);
     settings.instance.clone_from(&options.instance);
     settings.assignment = options.sharing;
+    settings.guarantee = options.guarantee;
     let app = |&venue: &Venue| {
         let topology = topology(&options.pipeline, venue)?;
         let app = App::new(topology, Arc::clone(log), settings.clone(), Arc::new(clock));

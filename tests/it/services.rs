@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::recovery::killed_at_random;
-use crate::support::{Folder, kafka, lobstream, mongo, recording, root, unique};
+use crate::support::{Folder, command, kafka, lobstream, mongo, recording, root, unique};
 
 const FILES: [&str; 2] =
     ["crypto/binance/usdm_btcusdt_20240718.gz", "crypto/binance/spot_btcusdt_20240808.gz"];
@@ -85,6 +85,35 @@ fn kafka_and_mongodb_give_the_rows_of_the_embedded_run() {
     }
     let report = lobstream(&["backtest", "--from", &s.mongo, "--out", &folder.path("bt-mongo")]).ok();
     assert_eq!(hash(&report), want_hash, "the same trades from MongoDB");
+}
+
+/// Two processes of one application, exactly-once and at-least-once; nobody dies, so both are exact.
+#[test]
+fn two_processes_share_an_application() {
+    let test = "two_processes_share_an_application";
+    let (Some(s), Some(files)) = (servers(test), files(test)) else { return };
+    let folder = Folder::new();
+    let rules = root().join("examples/rules.toml").to_string_lossy().into_owned();
+    let (want, _) = embedded(&folder, &files, &rules);
+    for guarantee in ["exactly-once", "at-least-once"] {
+        let (app, state) = (format!("{}-{guarantee}", s.app), folder.path(guarantee));
+        let prefix = format!("{app}.");
+        lobstream(&["replay", &files[0], &files[1], "--log", &s.log, "--topic-prefix", &prefix]).ok();
+        let run = ["run", "--log", &s.log, "--topic-prefix", &prefix, "--app", &app, "--rules", &rules];
+        let more = ["--state", &state, "--guarantee", guarantee, "--until-end"];
+        let start = |instance| {
+            let args: Vec<&str> = run.iter().chain(&more).copied().chain(["--instance", instance]).collect();
+            command(&args).spawn().expect("start")
+        };
+        for mut process in ["a", "b"].map(start) {
+            assert!(process.wait().expect("wait").success(), "{guarantee}");
+        }
+        // Nothing is left to do but to store what those two wrote.
+        let stored = folder.uri("lmdb", &app);
+        let args: Vec<&str> = run.iter().chain(&more).copied().chain(["--results", &stored]).collect();
+        lobstream(&args).ok();
+        assert_eq!(lobstream(&["digest", "--from", &stored]).ok(), want, "{guarantee}");
+    }
 }
 
 #[test]

@@ -79,8 +79,6 @@ impl Stop<'_> {
         if self.until != Until::End || !self.shared_out {
             return Ok(());
         }
-        let group = Some(shared.topology.name().to_owned());
-        let mut reader = shared.log.consumer(&ConsumerOptions { group, assignment: Assignment::Manual })?;
         let mut others_ended_at = None;
         while !self.is_set() {
             thread::sleep(LOOK);
@@ -89,7 +87,7 @@ impl Stop<'_> {
             }
             if others_ended_at == Some(self.turns.load(Ordering::Acquire)) {
                 self.ended.store(true, Ordering::Release);
-            } else if others_are_at_end(shared, &mut *reader)? {
+            } else if others_are_at_end(shared)? {
                 others_ended_at = Some(self.turns.fetch_add(1, Ordering::AcqRel) + 1);
             }
         }
@@ -97,8 +95,11 @@ impl Stop<'_> {
     }
 }
 
-/// Have the tasks that other processes own nothing left to do?
-fn others_are_at_end<M>(shared: &Shared<M>, reader: &mut dyn Consumer) -> Result<bool, Error> {
+/// Have the tasks that other processes own nothing left to do? A reader is made for each look: what one has
+/// fetched for an earlier look would answer for this one.
+fn others_are_at_end<M>(shared: &Shared<M>) -> Result<bool, Error> {
+    let group = Some(shared.topology.name().to_owned());
+    let mut reader = shared.log.consumer(&ConsumerOptions { group, assignment: Assignment::Manual })?;
     for (sub, n) in (0..).zip(&shared.partitions) {
         for partition in 0..*n {
             let id = TaskId { sub, partition };
@@ -111,7 +112,7 @@ fn others_are_at_end<M>(shared: &Shared<M>, reader: &mut dyn Consumer) -> Result
                 other => other?,
             };
             for (tp, commit) in inputs.iter().zip(committed) {
-                if !is_at_end(shared, tp, commit, reader)? {
+                if !is_at_end(shared, tp, commit, &mut *reader)? {
                     return Ok(false);
                 }
             }

@@ -99,7 +99,7 @@ pub struct Replay {
     /// Pass over what lies before this time, such as 2024-08-08T10:00:00Z.
     #[arg(long, alias = "seek", value_name = "TIME")]
     pub from: Option<String>,
-    /// Follow orders on standard input, one a line: pause, resume, step [N], seek TIME, speed S, quit.
+    /// Follow orders on standard input, one a line: pause, resume, step, step N, seek TIME, speed S, quit.
     #[arg(long)]
     pub control: bool,
     /// Shorten silences longer than this when pacing, such as 5s.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{Error, LogError};
 use crate::log::{Answer, Assignment, Commit, Consumer, ConsumerOptions, Tp};
 use crate::record::Batch;
 use crate::runtime::thread::{Shared, Turn};
@@ -73,52 +73,60 @@ impl Stop<'_> {
         self.quiet.iter().all(|quiet| quiet.load(Ordering::Acquire) == now)
     }
 
-    /// Ends a run whose partitions are shared with other processes once all of them are at their end: first
-    /// ours, then the others', then ours again, for what the others have written meanwhile.
+    /// Ends a run whose partitions are shared with other processes once nothing is left to do for any of them.
     pub(super) fn watch<M>(&self, shared: &Shared<M>) -> Result<(), Error> {
         if self.until != Until::End || !self.shared_out {
             return Ok(());
         }
-        let mut others_ended_at = None;
+        let group = Some(shared.topology.name().to_owned());
+        let mut reader = shared.log.consumer(&ConsumerOptions { group, assignment: Assignment::Manual })?;
         while !self.is_set() {
             thread::sleep(LOOK);
-            if !self.all_quiet() {
-                continue;
-            }
-            if others_ended_at == Some(self.turns.load(Ordering::Acquire)) {
+            if self.all_quiet() && is_over(shared, &mut *reader)? {
                 self.ended.store(true, Ordering::Release);
-            } else if others_are_at_end(shared)? {
-                others_ended_at = Some(self.turns.fetch_add(1, Ordering::AcqRel) + 1);
             }
         }
         Ok(())
     }
 }
 
-/// Have the tasks that other processes own nothing left to do? A reader is made for each look: what one has
-/// fetched for an earlier look would answer for this one.
-fn others_are_at_end<M>(shared: &Shared<M>) -> Result<bool, Error> {
-    let group = Some(shared.topology.name().to_owned());
-    let mut reader = shared.log.consumer(&ConsumerOptions { group, assignment: Assignment::Manual })?;
-    for (sub, n) in (0..).zip(&shared.partitions) {
-        for partition in 0..*n {
-            let id = TaskId { sub, partition };
-            if shared.holds(id) {
-                continue;
-            }
-            let inputs = rebalance::inputs_of(&shared.topology, id);
-            let committed = match reader.committed(&inputs) {
-                Err(e) if e.is_retriable() => return Ok(false),
-                other => other?,
-            };
-            for (tp, commit) in inputs.iter().zip(committed) {
-                if !is_at_end(shared, tp, commit, &mut *reader)? {
-                    return Ok(false);
+/// Has every task of the application, whoever owns it, committed all of its inputs? Those above first: what
+/// they have written stands in the inputs of those below then.
+fn is_over<M>(shared: &Shared<M>, reader: &mut dyn Consumer) -> Result<bool, Error> {
+    let mut over = || {
+        if hides_something(shared)? {
+            return Ok(false);
+        }
+        for (sub, n) in (0..).zip(&shared.partitions) {
+            for partition in 0..*n {
+                let inputs = rebalance::inputs_of(&shared.topology, TaskId { sub, partition });
+                for (tp, commit) in inputs.iter().zip(reader.committed(&inputs)?) {
+                    if !is_at_end(shared, tp, commit, reader)? {
+                        return Ok(false);
+                    }
                 }
             }
         }
+        Ok(true)
+    };
+    match over() {
+        Err(e) if LogError::is_retriable(&e) => Ok(false),
+        other => Ok(other?),
     }
-    Ok(true)
+}
+
+/// Does an open transaction hide the end of a topic that the application reads or writes? That of a process
+/// which was killed stays open until the broker gives it up, and what others have written since lies behind it.
+fn hides_something<M>(shared: &Shared<M>) -> Result<bool, LogError> {
+    for topic in shared.topology.source_topics().iter().chain(&shared.topology.sink_topics()) {
+        for partition in 0..shared.log.partitions(topic)? {
+            let range = shared.log.range(&Tp::new(topic, partition))?;
+            if range.stable < range.end {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Offsets alone do not tell: the last ones of a partition may belong to no record.
@@ -127,7 +135,7 @@ fn is_at_end<M>(
     tp: &Tp,
     commit: Option<Commit>,
     reader: &mut dyn Consumer,
-) -> Result<bool, Error> {
+) -> Result<bool, LogError> {
     let range = shared.log.range(tp)?;
     let next = commit.map_or(range.first, |commit| commit.offset);
     if next >= range.stable {

@@ -188,7 +188,6 @@ impl<M: Clone + Send + 'static> App<M> {
             checkpoint_first: self.checkpoint_first,
             partitions: counts,
             restores: Pool::new(),
-            held: Mutex::default(),
         };
         Ok((Arc::new(shared), txns))
     }

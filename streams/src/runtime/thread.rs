@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, LogError, SendError, TxnError};
@@ -55,19 +55,6 @@ pub(crate) struct Shared<M> {
     pub(crate) partitions: Vec<u32>,
     /// Where tasks are rebuilt.
     pub(crate) restores: Pool<M>,
-    /// Tasks of this process.
-    pub(crate) held: Mutex<BTreeSet<TaskId>>,
-}
-
-impl<M> Shared<M> {
-    /// Does a thread of this process have the task?
-    pub(crate) fn holds(&self, id: TaskId) -> bool {
-        self.held().contains(&id)
-    }
-
-    fn held(&self) -> MutexGuard<'_, BTreeSet<TaskId>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl<M: Clone + 'static> Shared<M> {
@@ -343,7 +330,6 @@ impl<M: Clone + 'static> StreamThread<M> {
 
     fn assign(&mut self, tps: &[Tp]) -> Result<(), Error> {
         for id in rebalance::tasks_of(&self.shared.topology, tps) {
-            self.shared.held().insert(id);
             self.restore(id, None);
         }
         self.assigned = true;
@@ -376,18 +362,10 @@ impl<M: Clone + 'static> StreamThread<M> {
 
     /// Ends the tasks that read any of these partitions.
     fn give_up(&mut self, tps: &[Tp]) -> Result<(), Error> {
-        let shared = &self.shared;
-        self.awaited.retain(|awaited| {
-            let goes = awaited.inputs.iter().any(|tp| tps.contains(tp));
-            if goes {
-                shared.held().remove(&awaited.id);
-            }
-            !goes
-        });
+        self.awaited.retain(|awaited| !awaited.inputs.iter().any(|tp| tps.contains(tp)));
         for mut assigned in std::mem::take(&mut self.tasks) {
             if assigned.task.inputs().any(|tp| tps.contains(tp)) {
                 rebalance::close(&mut assigned.task)?;
-                self.shared.held().remove(&assigned.task.id);
                 self.shared.progress.task_is(assigned.task.id, assigned.task.state);
             } else {
                 self.tasks.push(assigned);

@@ -4,6 +4,7 @@
 mod check;
 mod child;
 mod crashes;
+mod ending;
 mod failures;
 mod faults;
 mod feed;

@@ -34,7 +34,6 @@ fn ambiguous(test: &str, commits: u64) {
 }
 
 #[test]
-#[ignore = "red in two of three runs beside other tests, not understood yet: docs/reliability-kafka.md"]
 fn an_ambiguous_commit_is_settled_by_its_note() {
     ambiguous("an_ambiguous_commit_is_settled_by_its_note", 8);
 }

@@ -3,7 +3,7 @@
 //! single-threaded recomputation: nothing lost, nothing twice.
 //!
 //! Each fault has a short form, which runs with the other tests, and a long form, which is ignored by
-//! default: `scripts/faults-kafka --long`. They need `LOBSTREAM_TEST_KAFKA`; F4 and F7 start a broker of their
+//! default: `scripts/faults --long`. They need `LOBSTREAM_TEST_KAFKA`; F4 and F7 start a broker of their
 //! own with `scripts/services` and need what that needs.
 #![expect(dead_code, reason = "the application and its inputs are shared with other tests")]
 

@@ -90,29 +90,35 @@ impl Stop<'_> {
     }
 }
 
-/// Has every task of the application, whoever owns it, committed all of its inputs? Those above first: what
-/// they have written stands in the inputs of those below then.
+/// Has every task of the application, whoever owns it, committed all of its inputs? Asked once for each
+/// sub-topology, so that the last answer knows what the tasks above wrote, in whatever order they were declared.
 fn is_over<M>(shared: &Shared<M>, reader: &mut dyn Consumer) -> Result<bool, Error> {
-    let mut over = || {
-        if hides_something(shared)? {
-            return Ok(false);
+    for _ in &shared.partitions {
+        match are_at_end(shared, reader) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(e) if e.is_retriable() => return Ok(false),
+            Err(e) => return Err(e.into()),
         }
-        for (sub, n) in (0..).zip(&shared.partitions) {
-            for partition in 0..*n {
-                let inputs = rebalance::inputs_of(&shared.topology, TaskId { sub, partition });
-                for (tp, commit) in inputs.iter().zip(reader.committed(&inputs)?) {
-                    if !is_at_end(shared, tp, commit, reader)? {
-                        return Ok(false);
-                    }
+    }
+    Ok(true)
+}
+
+fn are_at_end<M>(shared: &Shared<M>, reader: &mut dyn Consumer) -> Result<bool, LogError> {
+    if hides_something(shared)? {
+        return Ok(false);
+    }
+    for (sub, n) in (0..).zip(&shared.partitions) {
+        for partition in 0..*n {
+            let inputs = rebalance::inputs_of(&shared.topology, TaskId { sub, partition });
+            for (tp, commit) in inputs.iter().zip(reader.committed(&inputs)?) {
+                if !is_at_end(shared, tp, commit, reader)? {
+                    return Ok(false);
                 }
             }
         }
-        Ok(true)
-    };
-    match over() {
-        Err(e) if LogError::is_retriable(&e) => Ok(false),
-        other => Ok(other?),
     }
+    Ok(true)
 }
 
 /// Does an open transaction hide the end of a topic that the application reads or writes? That of a process

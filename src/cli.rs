@@ -145,18 +145,12 @@ pub struct Live {
     pub rest_base: Option<String>,
 }
 
-/// `lobstream run`
+/// Which application: `verify` and `inspect` are told what `run` was told.
 #[derive(Debug, Args)]
-pub struct Run {
+pub struct AppFacts {
     /// embedded:DIR or kafka://host:port
     #[arg(long, env = "LOBSTREAM_LOG", value_name = "URI")]
     pub log: String,
-    /// A log that holds the beginning of the same topics: read first, up to where it ends.
-    #[arg(long, value_name = "URI")]
-    pub archive: Option<String>,
-    /// lmdb:DIR, mongodb://host:port[/db] or parquet:DIR; may be repeated.
-    #[arg(long, value_name = "URI")]
-    pub results: Vec<String>,
     /// Name of the application: its state, offsets and derived topics.
     #[arg(long, default_value = "lob")]
     pub app: String,
@@ -167,21 +161,35 @@ pub struct Run {
     /// of its own a second application can read what another one reads.
     #[arg(long, value_name = "TEXT")]
     pub output_prefix: Option<String>,
-    /// Venues to process; default: every market.* topic of the log.
+    /// Venues; default: every market.* topic of the log.
     #[arg(long, value_delimiter = ',')]
     pub venues: Vec<String>,
     /// User thresholds that give buy and sell signals.
     #[arg(long, env = "LOBSTREAM_RULES", value_name = "FILE")]
     pub rules: Option<PathBuf>,
+    /// Where state lies when the log is Kafka; an --instance of another name keeps its own below it.
+    #[arg(long, default_value = "state", value_name = "DIR")]
+    pub state: PathBuf,
+}
+
+/// `lobstream run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// What to run.
+    #[command(flatten)]
+    pub of: AppFacts,
+    /// A log that holds the beginning of the same topics: read first, up to where it ends.
+    #[arg(long, value_name = "URI")]
+    pub archive: Option<String>,
+    /// lmdb:DIR, mongodb://host:port[/db] or parquet:DIR; may be repeated.
+    #[arg(long, value_name = "URI")]
+    pub results: Vec<String>,
     /// Stop when the input is used up; default: follow it until Ctrl-C.
     #[arg(long)]
     pub until_end: bool,
     /// Stream threads; default: one per core.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub threads: Option<u32>,
-    /// Where state lies when the log is Kafka; an --instance of another name keeps its own below it.
-    #[arg(long, default_value = "state", value_name = "DIR")]
-    pub state: PathBuf,
     /// Name of this process among those that share the partitions of --app on Kafka. Each needs its own; one that
     /// comes back under its name finds its partitions and its state again.
     #[arg(long, env = "LOBSTREAM_INSTANCE", default_value = "0", value_name = "NAME")]
@@ -199,32 +207,6 @@ pub struct Run {
     /// Print the topology and stop.
     #[arg(long)]
     pub describe: bool,
-}
-
-/// Which application is looked at.
-#[derive(Debug, Args)]
-pub struct AppFacts {
-    /// embedded:DIR or kafka://host:port
-    #[arg(long, env = "LOBSTREAM_LOG", value_name = "URI")]
-    pub log: String,
-    /// Name of the application, as `run` was given it.
-    #[arg(long, default_value = "lob")]
-    pub app: String,
-    /// Put before every topic name, as `run` was given it.
-    #[arg(long, env = "LOBSTREAM_TOPIC_PREFIX", default_value = "", value_name = "TEXT")]
-    pub topic_prefix: String,
-    /// Put before what it writes, as `run` was given it; default: as --topic-prefix.
-    #[arg(long, value_name = "TEXT")]
-    pub output_prefix: Option<String>,
-    /// Venues; default: every market.* topic of the log.
-    #[arg(long, value_delimiter = ',')]
-    pub venues: Vec<String>,
-    /// The rules of the run.
-    #[arg(long, env = "LOBSTREAM_RULES", value_name = "FILE")]
-    pub rules: Option<PathBuf>,
-    /// Where state lies when the log is Kafka.
-    #[arg(long, default_value = "state", value_name = "DIR")]
-    pub state: PathBuf,
 }
 
 /// `lobstream verify`

@@ -63,34 +63,18 @@ pub(super) struct RunReport {
 }
 
 pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
-    if (args.until_end || args.describe) && !log::exists(&args.log) {
-        let what = format!("there is no log at {}: fill one with lobstream replay or live first", args.log);
-        return Err(Error::Missing { what });
+    if args.until_end || args.describe {
+        expect_log(&args.of)?;
     }
-    flags::prefix("--topic-prefix", &args.topic_prefix)?;
-    let output_prefix = args.output_prefix.as_ref().unwrap_or(&args.topic_prefix);
-    flags::prefix("--output-prefix", output_prefix)?;
     flags::name("--instance", &args.instance)?;
     Results::all_different(&args.results)?;
-    let log = log::open(&args.log)?;
-    let venues = match args.venues.is_empty() {
-        true => venues_of(&*log, &args.topic_prefix, &args.log)?,
-        false => args.venues.iter().map(|v| flags::venue("--venues", v)).collect::<Result<_, _>>()?,
-    };
+    let (log, pipeline) = open(&args.of)?;
     let options = RunOptions {
-        pipeline: PipelineOptions {
-            app: args.app.clone(),
-            topic_prefix: args.topic_prefix.clone(),
-            output_prefix: output_prefix.clone(),
-            venues,
-            rules: Arc::new(rules::load(args.rules.as_deref())?),
-            seen: SymbolsSeen::default(),
-            disorder: WriterOptions::default().disorder,
-        },
+        pipeline,
         results: args.results.clone(),
         until: if args.until_end { Until::End } else { Until::Shutdown },
         threads: args.threads.unwrap_or_else(cores),
-        state_dir: state_of(&args.state, &args.instance),
+        state_dir: state_of(&args.of.state, &args.instance),
         instance: args.instance.clone(),
         sharing: sharing(&args.assignment, &args.group_protocol),
         guarantee: guarantee(&args.guarantee),
@@ -120,7 +104,7 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
     tell_rules(args, &options.pipeline.seen, &suspicious)?;
     tell_late(&done);
     if done.poisoned > 0 {
-        let (prefix, app) = (output_prefix, &args.app);
+        let PipelineOptions { output_prefix: prefix, app, .. } = &options.pipeline;
         note(format!(
             "{} records could not be used: they lie in {prefix}{app}.<venue>-dead-letter",
             done.poisoned
@@ -129,9 +113,40 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
     Ok(())
 }
 
+/// Nothing is made where something was to be read.
+pub(super) fn expect_log(of: &cli::AppFacts) -> Result<(), Error> {
+    if log::exists(&of.log) {
+        return Ok(());
+    }
+    let what = format!("there is no log at {}: fill one with lobstream replay or live first", of.log);
+    Err(Error::Missing { what })
+}
+
+/// The log of an application, and what runs over it.
+pub(super) fn open(of: &cli::AppFacts) -> Result<(Arc<dyn Log>, PipelineOptions), Error> {
+    let output_prefix = of.output_prefix.as_ref().unwrap_or(&of.topic_prefix);
+    flags::prefix("--topic-prefix", &of.topic_prefix)?;
+    flags::prefix("--output-prefix", output_prefix)?;
+    let log = log::open(&of.log)?;
+    let venues = match of.venues.is_empty() {
+        true => venues_of(&*log, &of.topic_prefix, &of.log)?,
+        false => of.venues.iter().map(|v| flags::venue("--venues", v)).collect::<Result<_, _>>()?,
+    };
+    let pipeline = PipelineOptions {
+        app: of.app.clone(),
+        topic_prefix: of.topic_prefix.clone(),
+        output_prefix: output_prefix.clone(),
+        venues,
+        rules: Arc::new(rules::load(of.rules.as_deref())?),
+        seen: SymbolsSeen::default(),
+        disorder: WriterOptions::default().disorder,
+    };
+    Ok((log, pipeline))
+}
+
 /// What is suspicious in the rules file and not told yet: at the end it is known which symbols there are.
 fn tell_rules(args: &cli::Run, seen: &SymbolsSeen, told: &[String]) -> Result<Vec<String>, Error> {
-    let Some(file) = &args.rules else { return Ok(Vec::new()) };
+    let Some(file) = &args.of.rules else { return Ok(Vec::new()) };
     let warnings = rules::warnings(file, &seen.all())?;
     warnings.iter().filter(|line| !told.contains(line)).for_each(note);
     Ok(warnings)
@@ -187,7 +202,7 @@ pub(super) fn cores() -> u32 {
 }
 
 /// Venues whose market topics the log has.
-pub(super) fn venues_of(log: &dyn Log, prefix: &str, uri: &str) -> Result<Vec<Venue>, Error> {
+fn venues_of(log: &dyn Log, prefix: &str, uri: &str) -> Result<Vec<Venue>, Error> {
     let market = format!("{prefix}market.");
     let named = |t: &TopicName| t.as_str().strip_prefix(&market).and_then(|v| Venue::from_str(v).ok());
     let venues: Vec<Venue> = log.topics()?.iter().filter_map(named).collect();

@@ -4,19 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use lobstream_streams::error::{Error as EngineError, LogError};
-use lobstream_streams::log::{self, Log, TopicName};
+use lobstream_streams::log::{Log, TopicName};
 use lobstream_streams::settings::Settings;
 use lobstream_streams::verify::{Show, Verified, VerifyOptions, verify};
 
 use super::progress::spinner;
-use super::run::{cores, venues_of};
+use super::run::{self, cores};
 use super::{interrupted, say};
 use crate::cli;
 use crate::codec::{binary, topic_name};
-use crate::config::{flags, rules};
 use crate::error::Error;
-use crate::feed::writer::WriterOptions;
-use crate::pipeline::SymbolsSeen;
 use crate::pipeline::factors::{PipelineOptions, topology};
 
 pub(super) fn execute(args: &cli::Verify) -> Result<(), Error> {
@@ -59,24 +56,8 @@ pub(super) fn execute(args: &cli::Verify) -> Result<(), Error> {
 
 /// The log, the pipeline and the settings of a run that is looked at.
 pub(super) fn open(of: &cli::AppFacts) -> Result<(Arc<dyn Log>, PipelineOptions, Settings), Error> {
-    if !log::exists(&of.log) {
-        let what = format!("there is no log at {}: fill one with lobstream replay or live first", of.log);
-        return Err(Error::Missing { what });
-    }
-    let log = log::open(&of.log)?;
-    let venues = match of.venues.is_empty() {
-        true => venues_of(&*log, &of.topic_prefix, &of.log)?,
-        false => of.venues.iter().map(|v| flags::venue("--venues", v)).collect::<Result<_, _>>()?,
-    };
-    let pipeline = PipelineOptions {
-        app: of.app.clone(),
-        topic_prefix: of.topic_prefix.clone(),
-        output_prefix: of.output_prefix.as_ref().unwrap_or(&of.topic_prefix).clone(),
-        venues,
-        rules: Arc::new(rules::load(of.rules.as_deref())?),
-        seen: SymbolsSeen::default(),
-        disorder: WriterOptions::default().disorder,
-    };
+    run::expect_log(of)?;
+    let (log, pipeline) = run::open(of)?;
     let mut settings = Settings::default();
     settings.state_dir.clone_from(&of.state);
     Ok((log, pipeline, settings))

@@ -78,7 +78,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 /// A driver crate and the only files (or folders, with a slash) that may name it.
 const HOMES: &[(&str, &[&str])] = &[
     ("rdkafka", &["streams/src/log/kafka.rs", "streams/src/log/kafka/"]),
-    ("heed", &["streams/src/lmdb.rs"]),
+    ("heed", &["streams/src/lmdb/"]),
     ("lz4_flex", &["streams/src/lz4.rs"]),
     ("blake3", &["streams/src/digest.rs"]),
     ("mongodb", &["src/mongo.rs"]),

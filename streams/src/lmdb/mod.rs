@@ -9,24 +9,26 @@
 mod boot;
 mod files;
 mod keeper;
+mod map;
+mod txn;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::ops::Bound;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use heed::types::Bytes;
-use heed::{AnyTls, CommitOrAbort, EnvFlags, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithoutTls};
+use heed::{CommitOrAbort, MdbError};
 
 use self::keeper::Keeper;
+use self::map::{Attempt, Map, opening};
 use crate::error::StoreError;
+
+pub use self::txn::{Entry, View, WriteTxn};
 
 /// Longest key that LMDB takes.
 pub const KEY_BYTES_MAX: usize = 511;
-/// A map is grown in steps of this, which is a multiple of every page size in use.
-const MAP_STEP: usize = 1 << 16;
 /// Held while an environment is opened: two threads must not prepare one directory.
 static OPENING: Mutex<()> = Mutex::new(());
 
@@ -76,27 +78,6 @@ pub struct Env {
     keeper: Option<Keeper>,
 }
 
-/// The mapped file, and who may look at it.
-#[derive(Debug)]
-struct Map {
-    dir: PathBuf,
-    env: heed::Env<WithoutTls>,
-    /// Read side: a transaction is open. Write side: the map moves, so none may be. `false`: it could not
-    /// be put back after growing, and nothing may touch it any more.
-    mapped: RwLock<bool>,
-}
-
-/// Why a transaction could not be finished in the map as it is.
-enum Attempt<R> {
-    Done(R),
-    /// It needs more room than this map has.
-    Full {
-        map_size: usize,
-    },
-    /// Another process has grown the file.
-    GrownElsewhere,
-}
-
 impl Env {
     /// Opens or makes the environment in `dir`.
     ///
@@ -111,7 +92,7 @@ impl Env {
         if discarded {
             files::set_aside(dir).map_err(failed)?;
         }
-        let env = open_file(dir, options)?;
+        let env = map::open(dir, options)?;
         env.clear_stale_readers().map_err(|e| opening(dir, &e))?;
         for mark in boot::left_behind(dir).map_err(failed)? {
             env.force_sync().map_err(|e| opening(dir, &e))?;
@@ -122,7 +103,7 @@ impl Env {
             Durability::Sync | Durability::Meta => None,
         };
         let mut opened = Env {
-            map: Arc::new(Map { dir: dir.to_owned(), env, mapped: RwLock::new(true) }),
+            map: Arc::new(Map::new(dir, env)),
             databases: Mutex::default(),
             discarded,
             mark,
@@ -275,209 +256,5 @@ impl Drop for Env {
                 tracing::warn!(dir = %self.map.dir.display(), error = e, "Store closed without a sync");
             }
         }
-    }
-}
-
-impl Map {
-    fn run<R, E: From<StoreError>>(
-        &self,
-        mut attempt: impl FnMut() -> Result<Attempt<R>, E>,
-    ) -> Result<R, E> {
-        loop {
-            let mapped = self.hold()?;
-            let outcome = attempt()?;
-            drop(mapped);
-            match outcome {
-                Attempt::Done(value) => return Ok(value),
-                Attempt::Full { map_size } => self.grow(map_size)?,
-                Attempt::GrownElsewhere => self.adopt_size()?,
-            }
-        }
-    }
-
-    /// While this is held the map stays where it is.
-    fn hold(&self) -> Result<RwLockReadGuard<'_, bool>, StoreError> {
-        let mapped = self.mapped.read().unwrap_or_else(PoisonError::into_inner);
-        if *mapped { Ok(mapped) } else { Err(self.lost()) }
-    }
-
-    /// Doubles the map, unless another thread has done so since its size was `seen`.
-    fn grow(&self, seen: usize) -> Result<(), StoreError> {
-        self.remap(|now| (now == seen).then(|| now.saturating_mul(2)))
-    }
-
-    /// Takes the size that another process has written into the file.
-    fn adopt_size(&self) -> Result<(), StoreError> {
-        self.remap(|_| Some(0))
-    }
-
-    /// Waits until no transaction is open in this process, then moves the map.
-    fn remap(&self, size: impl FnOnce(usize) -> Option<usize>) -> Result<(), StoreError> {
-        let mut mapped = self.mapped.write().unwrap_or_else(PoisonError::into_inner);
-        if !*mapped {
-            return Err(self.lost());
-        }
-        let Some(size) = size(self.env.info().map_size) else { return Ok(()) };
-        // SAFETY: LMDB asks that no transaction of this process is open. Each one lives inside a closure
-        // that runs while the read side of `mapped` is held; this thread holds the write side.
-        let moved = unsafe { self.env.resize(size) };
-        moved.map_err(|e| {
-            *mapped = false;
-            self.write_failed(&e)
-        })
-    }
-
-    fn sync(&self) -> Result<(), StoreError> {
-        let _mapped = self.hold()?;
-        self.env.force_sync().map_err(|e| self.write_failed(&e))
-    }
-
-    fn clear_readers(&self) -> Result<(), StoreError> {
-        self.env.clear_stale_readers().map(drop).map_err(|e| self.read_failed(&e))
-    }
-
-    fn full<R>(&self) -> Attempt<R> {
-        Attempt::Full { map_size: self.env.info().map_size }
-    }
-
-    fn not_begun<R>(&self, e: &heed::Error) -> Result<Attempt<R>, StoreError> {
-        match e {
-            heed::Error::Mdb(MdbError::MapResized) => Ok(Attempt::GrownElsewhere),
-            e => Err(self.read_failed(e)),
-        }
-    }
-
-    fn lost(&self) -> StoreError {
-        let reason = "its memory map could not be grown; open it again".to_owned();
-        StoreError::Read { dir: self.dir.clone(), reason }
-    }
-
-    fn read_failed(&self, e: &heed::Error) -> StoreError {
-        StoreError::Read { dir: self.dir.clone(), reason: e.to_string() }
-    }
-
-    fn write_failed(&self, e: &heed::Error) -> StoreError {
-        StoreError::Write { dir: self.dir.clone(), reason: e.to_string() }
-    }
-}
-
-/// The committed state of an environment, or that of the write transaction it was taken from.
-#[derive(Clone, Copy)]
-pub struct View<'t> {
-    map: &'t Map,
-    txn: &'t RoTxn<'t, AnyTls>,
-}
-
-/// A key and its value.
-pub type Entry<'t> = (&'t [u8], &'t [u8]);
-
-impl<'t> View<'t> {
-    /// The value of a key.
-    ///
-    /// # Errors
-    /// [`StoreError::Read`], here and below.
-    pub fn get(&self, db: Db, key: &[u8]) -> Result<Option<&'t [u8]>, StoreError> {
-        if key.is_empty() {
-            return Ok(None);
-        }
-        db.0.get(self.txn, key).map_err(|e| self.map.read_failed(&e))
-    }
-
-    /// The last entry at or before a key.
-    pub fn floor(&self, db: Db, key: &[u8]) -> Result<Option<Entry<'t>>, StoreError> {
-        db.0.get_lower_than_or_equal_to(self.txn, key).map_err(|e| self.map.read_failed(&e))
-    }
-
-    /// Entries from a key on, in key order.
-    pub fn from(
-        &self,
-        db: Db,
-        key: &[u8],
-    ) -> Result<impl Iterator<Item = Result<Entry<'t>, StoreError>> + use<'t>, StoreError> {
-        let map = self.map;
-        let start = if key.is_empty() { Bound::Unbounded } else { Bound::Included(key) };
-        let range = (start, Bound::<&[u8]>::Unbounded);
-        let found = db.0.range(self.txn, &range).map_err(|e| map.read_failed(&e))?;
-        Ok(found.map(move |entry| entry.map_err(|e| map.read_failed(&e))))
-    }
-
-    /// Entries whose keys begin with `prefix`, in key order.
-    pub fn prefix(
-        &self,
-        db: Db,
-        prefix: &[u8],
-    ) -> Result<impl Iterator<Item = Result<Entry<'t>, StoreError>> + use<'t>, StoreError> {
-        let (wanted, mut entries) = (prefix.to_vec(), self.from(db, prefix)?);
-        Ok(std::iter::from_fn(move || match entries.next()? {
-            Ok((key, _)) if !key.starts_with(&wanted) => None,
-            entry => Some(entry),
-        }))
-    }
-}
-
-/// A write transaction. Read in it through [`WriteTxn::view`].
-pub struct WriteTxn<'t> {
-    map: &'t Map,
-    txn: RwTxn<'t>,
-    full: bool,
-}
-
-impl WriteTxn<'_> {
-    /// What it sees: the committed state and its own writes.
-    pub fn view(&self) -> View<'_> {
-        View { map: self.map, txn: &self.txn }
-    }
-
-    /// Sets the value of a key of 1 to [`KEY_BYTES_MAX`] bytes.
-    ///
-    /// # Errors
-    /// [`StoreError::Write`], here and below.
-    pub fn put(&mut self, db: Db, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        let put = db.0.put(&mut self.txn, key, value);
-        put.map_err(|e| self.failed(&e))
-    }
-
-    /// Takes a key away; nothing to do if it is missing.
-    pub fn delete(&mut self, db: Db, key: &[u8]) -> Result<(), StoreError> {
-        let deleted = db.0.delete(&mut self.txn, key);
-        deleted.map(drop).map_err(|e| self.failed(&e))
-    }
-
-    /// Takes every key away that begins with `prefix`.
-    pub fn delete_prefix(&mut self, db: Db, prefix: &[u8]) -> Result<(), StoreError> {
-        loop {
-            let next = self.view().prefix(db, prefix)?.next().transpose()?.map(|(key, _)| key.to_vec());
-            let Some(key) = next else { return Ok(()) };
-            self.delete(db, &key)?;
-        }
-    }
-
-    fn failed(&mut self, e: &heed::Error) -> StoreError {
-        self.full |= matches!(e, heed::Error::Mdb(MdbError::MapFull));
-        self.map.write_failed(e)
-    }
-}
-
-fn open_file(dir: &Path, options: &EnvOptions) -> Result<heed::Env<WithoutTls>, StoreError> {
-    let durability = match options.durability {
-        Durability::Sync => EnvFlags::empty(),
-        Durability::Meta => EnvFlags::NO_META_SYNC,
-        Durability::Fast => EnvFlags::NO_SYNC,
-    };
-    let mut how = EnvOpenOptions::new().read_txn_without_tls();
-    how.map_size(options.map_size.next_multiple_of(MAP_STEP)).max_dbs(options.max_dbs);
-    // SAFETY: the flags only say where the file lies and when commits reach the disk. WRITE_MAP and NO_LOCK,
-    // which would let a stray pointer or another process break the map, are never set.
-    unsafe { how.flags(durability | EnvFlags::NO_SUB_DIR) };
-    // SAFETY: the map is read as LMDB's own pages. Only LMDB writes the file, through this crate, under the
-    // lock file beside it, and heed refuses a second open in this process, which would break those locks.
-    let opened = unsafe { how.open(dir.join(files::FILE)) };
-    opened.map_err(|e| opening(dir, &e))
-}
-
-fn opening(dir: &Path, e: &heed::Error) -> StoreError {
-    match e {
-        heed::Error::EnvAlreadyOpened => StoreError::AlreadyOpen { dir: dir.to_owned() },
-        e => StoreError::Open { dir: dir.to_owned(), reason: e.to_string() },
     }
 }

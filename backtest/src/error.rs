@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::dataset::Date;
+
 /// Why a backtest did not run to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -39,6 +41,28 @@ pub enum Error {
     ShortOnSpot {
         /// The venue.
         venue: String,
+    },
+    /// A line of a rules file that is no rule.
+    #[error("rules file, line {line}: {what}")]
+    RulesFile {
+        /// Counted from 1; 0 if something is missing altogether.
+        line: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// A day that no rule is known for.
+    #[error(
+        "rules_not_covered: no {item} rule on {date}; the first one holds from {}: begin later, give a table with \
+         --rules, or set extrapolate = true",
+        first.map_or_else(|| "no day".to_owned(), |day| day.to_string())
+    )]
+    RulesNotCovered {
+        /// Which rule.
+        item: &'static str,
+        /// On which day.
+        date: Date,
+        /// Day of its first row.
+        first: Option<Date>,
     },
     /// Nothing to run on.
     #[error("no factor rows: run `lobstream run` first, or widen the period")]
@@ -103,8 +127,9 @@ impl Error {
             Error::UnknownStrategy { .. }
             | Error::UnknownParameter { .. }
             | Error::Parameter { .. }
+            | Error::RulesFile { .. }
             | Error::ShortOnSpot { .. } => 2,
-            Error::NoRows | Error::BadData { .. } => 4,
+            Error::NoRows | Error::BadData { .. } | Error::RulesNotCovered { .. } => 4,
             Error::Occupied { .. } => 6,
             Error::Invariant { .. } => 7,
             Error::ShortRuined { .. } | Error::Io { .. } | Error::Render { .. } => 1,

@@ -30,6 +30,7 @@ pub mod metrics;
 pub mod model;
 pub mod portfolio;
 pub mod report;
+pub mod rules;
 pub mod run;
 pub mod strategy;
 

@@ -55,7 +55,7 @@ pub struct RunConfig {
 impl Default for RunConfig {
     fn default() -> Self {
         RunConfig {
-            strategy: StrategyConfig::BollingerMicro(Default::default()),
+            strategy: StrategyConfig::BollingerFlow(Default::default()),
             fill: Fill::NextOpen,
             detail: true,
             cash: 1_000_000.0,
@@ -72,7 +72,7 @@ impl RunConfig {
     /// First 16 hex digits of the SHA-256 of this configuration as JSON.
     pub fn hash(&self) -> String {
         let text = serde_json::to_string(self).expect("numbers are finite once checked, keys are text");
-        crate::engine::hex(&Sha256::digest(text.as_bytes())[..8])
+        crate::model::hex(&Sha256::digest(text.as_bytes())[..8])
     }
 
     /// Fees on a venue.
@@ -87,7 +87,7 @@ impl RunConfig {
 
     fn rules(&self) -> Rules {
         let (fill, brackets) = (self.fill, self.strategy.brackets());
-        Rules { fill, brackets, slippage: self.slippage, detail: self.detail }
+        Rules { fill, brackets, slippage: self.slippage, detail: self.detail, t1: false }
     }
 
     fn check(&self, series: &[Arc<Series>]) -> Result<(), Error> {
@@ -188,7 +188,7 @@ pub fn run(data: &Dataset, config: &RunConfig) -> Result<RunResult, Error> {
 
 fn with_account(series: &[Arc<Series>], config: &RunConfig, account: impl Account) -> Result<Outcome, Error> {
     match &config.strategy {
-        StrategyConfig::BollingerMicro(params) => with_rule(series, config, account, || params.rule()),
+        StrategyConfig::BollingerFlow(params) => with_rule(series, config, account, || params.rule()),
         StrategyConfig::Bollinger(params) => with_rule(series, config, account, || params.rule()),
         StrategyConfig::Hold => with_rule(series, config, account, Hold::default),
     }

@@ -15,7 +15,7 @@ const START_MS: i64 = 1_723_075_200_000 - 1_500_000;
 
 fn result(rows: Vec<FactorRow>, step_ms: i64, params: &[(&str, &str)]) -> RunResult {
     let data = Dataset::from_rows(rows, &DatasetOptions { step_ms }).expect("dataset");
-    let strategy = StrategyConfig::parse("bollinger_micro", params.iter().copied()).expect("strategy");
+    let strategy = StrategyConfig::parse("bollinger_flow", params.iter().copied()).expect("strategy");
     run(&data, &RunConfig { strategy, ..RunConfig::default() }).expect("run")
 }
 

@@ -3,25 +3,24 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use lobstream_backtest::dataset::{Dataset, Series};
+use lobstream_backtest::dataset::{Dataset, Date, Series};
 use lobstream_backtest::engine::{
     Brackets, EquityPoint, Fill, HashTrade, Intent, Outcome, Rules, Trade, drive, run_hash,
 };
 use lobstream_backtest::metrics::{drawdown, returns, sharpe, sortino, trades};
 use lobstream_backtest::model::Side;
+use lobstream_backtest::model::ashare_fee::OrderSide;
 use lobstream_backtest::model::fee::Fees;
+use lobstream_backtest::model::money::Fen;
 use lobstream_backtest::model::slippage::Slippage;
 use lobstream_backtest::portfolio::UnitAccount;
+use lobstream_backtest::rules::{AshareRules, Board, limits};
 use lobstream_backtest::strategy::Bollinger;
 use lobstream_backtest::{Accounting, RunConfig, StrategyConfig, run};
 use serde_json::Value;
 
 /// Vectors of parts that are not built, each with the reason.
 const LEFT_OUT: &[(&str, &str)] = &[
-    ("limits", "A-share price limits"),
-    ("limit_pct", "A-share price limits"),
-    ("fees", "A-share fees"),
-    ("lot_sizing", "A-share lots"),
     ("strategy", "the A-share form of bollinger_micro"),
     ("queue", "the tick engine"),
     ("dsr", "deflated Sharpe, which belongs to sweeps"),
@@ -29,6 +28,10 @@ const LEFT_OUT: &[(&str, &str)] = &[
 
 const RUN: &[&str] = &[
     "bar_semantics",
+    "limits",
+    "limit_pct",
+    "fees",
+    "lot_sizing",
     "parity_close",
     "parity_next_open",
     "parity_bars",
@@ -86,18 +89,13 @@ fn every_vector_is_run_or_left_out_for_a_reason() {
             println!("left out: {name} ({reason})");
         }
     }
-    let t1 = list(&vectors["bar_semantics"]).iter().filter(|case| has_t1(case)).count();
-    println!("left out: {t1} of bar_semantics (T+1)");
-}
-
-fn has_t1(case: &Value) -> bool {
-    case["params"]["t1"].as_bool() == Some(true)
 }
 
 /// One case of `bar_semantics`: intents as given, all in, no fees.
 fn play(case: &Value) -> Outcome {
     let params = &case["params"];
-    let mut series = Series::from_ohlc("binance-usdm", "X", 60_000, 0, &ohlc(&case["bars"])).expect("series");
+    let mut series =
+        Series::from_ohlc("binance-usdm", "X", 86_400_000, 0, &ohlc(&case["bars"])).expect("series");
     for i in 0..series.bars.len() {
         let px = params["detail"][i.to_string()].as_array();
         series.detail.push_bar(px.into_iter().flatten().map(number));
@@ -109,12 +107,12 @@ fn play(case: &Value) -> Outcome {
     };
     let fill = if params["fill"] == "close" { Fill::Close } else { Fill::NextOpen };
     let detail = !params["detail"].is_null();
-    let rules = Rules { fill, brackets, slippage: Slippage::None, detail };
+    let rules = Rules { fill, brackets, slippage: Slippage::None, detail, t1: params["t1"] == true };
     let (enter, exit) = (list(&case["enter"]), list(&case["exit"]));
     let mut account = UnitAccount::new(1.0, Fees::NONE);
     let data = Dataset::from_series(vec![series]).expect("dataset");
     drive(data.series(), &rules, &mut account, |_, now| {
-        let i = (now.now_ms() / 60_000 - 1) as usize;
+        let i = (now.now_ms() / 86_400_000 - 1) as usize;
         let exit = exit[i].as_bool().expect("a flag");
         Intent { enter: side(&enter[i]), exit_long: exit, exit_short: exit }
     })
@@ -132,8 +130,8 @@ fn same_trade(name: &str, got: &Trade, want: &Value) {
 #[test]
 fn bar_semantics() {
     let Some(vectors) = vectors("bar_semantics") else { return };
-    let cases: Vec<&Value> = list(&vectors["bar_semantics"]).iter().filter(|case| !has_t1(case)).collect();
-    assert_eq!(cases.len(), 15);
+    let cases = list(&vectors["bar_semantics"]);
+    assert_eq!(cases.len(), 19);
     for case in cases {
         let name = case["name"].as_str().expect("a name");
         let outcome = play(case);
@@ -142,6 +140,62 @@ fn bar_semantics() {
         for (got, want) in outcome.trades.iter().zip(want) {
             same_trade(name, got, want);
         }
+    }
+}
+
+#[test]
+fn limits_of_the_page() {
+    let Some(vectors) = vectors("limits_of_the_page") else { return };
+    let int = |value: &Value| value.as_i64().expect("an integer");
+    for case in list(&vectors["limits"]) {
+        let got = limits(int(&case["prev_close_ticks"]), int(&case["pct"]), true);
+        assert_eq!((got.up, got.down), (int(&case["up"]), int(&case["down"])), "{case}");
+    }
+}
+
+fn day(value: &Value) -> Date {
+    value.as_str().expect("a day").parse().expect("a day")
+}
+
+#[test]
+fn limit_percents_of_the_page() {
+    let Some(vectors) = vectors("limit_percents_of_the_page") else { return };
+    let rules = AshareRules::built_in();
+    for case in list(&vectors["limit_pct"]) {
+        let board: Board = case["board"].as_str().expect("text").parse().expect("a board");
+        let got = rules.limit_percent(board, case["st"] == true, day(&case["date"])).expect("covered");
+        assert_eq!(Some(got), case["pct"].as_i64(), "{case}");
+    }
+}
+
+#[test]
+fn fees_of_the_page() {
+    let Some(vectors) = vectors("fees_of_the_page") else { return };
+    let (rules, fen) = (AshareRules::built_in(), |value: &Value| Fen::of_cny(number(value)));
+    for case in list(&vectors["fees"]) {
+        let side = if case["side"] == "sell" { OrderSide::Sell } else { OrderSide::Buy };
+        let price_e4 = (number(&case["price"]) * 1e4).round() as i64;
+        let amount = Fen::amount(price_e4, case["qty"].as_i64().expect("shares"));
+        let got = rules.fees(side, amount, day(&case["date"])).expect("covered");
+        let want = [&case["commission"], &case["stamp"], &case["transfer"], &case["total"]].map(fen);
+        assert_eq!([got.commission, got.stamp, got.transfer, got.total()], want, "{case}");
+    }
+}
+
+#[test]
+fn lot_sizing_of_the_page() {
+    let Some(vectors) = vectors("lot_sizing_of_the_page") else { return };
+    let (rules, date) = (AshareRules::built_in(), "2025-06-03".parse().expect("a day"));
+    for case in list(&vectors["lot_sizing"]) {
+        let board: Board = case["board"].as_str().expect("text").parse().expect("a board");
+        let price_e4 = (number(&case["price"]) * 1e4).round() as i64;
+        let fees = |amount| rules.fees(OrderSide::Buy, amount, date).map(|fees| fees.total());
+        let budget = Fen::of_cny(number(&case["cash"]));
+        let qty = rules.lot(board).affordable(budget, price_e4, fees).expect("covered");
+        assert_eq!(Some(qty), case["qty"].as_i64(), "{case}");
+        let amount = Fen::amount(price_e4, qty);
+        let cost = if qty == 0 { Fen::ZERO } else { amount + fees(amount).expect("covered") };
+        assert_eq!(cost, Fen::of_cny(number(&case["cost"])), "{case}");
     }
 }
 

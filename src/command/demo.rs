@@ -63,7 +63,7 @@ pub(super) fn execute(args: &cli::Demo) -> Result<(), Error> {
         from: results.clone(),
         symbols: Vec::new(),
         step_ms: 1_000,
-        config: config("bollinger_micro", &[])?,
+        config: config("bollinger_flow", &[])?,
     };
     let result = backtest(&options);
     line.set_message("charts");

@@ -126,7 +126,7 @@ fn addresses_that_mean_nothing_are_usage_errors_or_missing_steps() {
     lobstream(&["replay", "x", "--log", &log, "--speed", "fast"]).fails(2, &["--speed", "x10"]);
     lobstream(&["replay", "x", "--log", &log, "--nonsense"]).fails(2, &["--nonsense"]);
     lobstream(&["backtest", "--from", &nothing, "--strategy", "magic"])
-        .fails(2, &["magic", "bollinger_micro"]);
+        .fails(2, &["magic", "bollinger_flow"]);
     lobstream(&["backtest", "--from", &nothing, "--set", "k=-1"]).fails(2, &["k = -1"]);
     lobstream(&["backtest", "--from", &nothing, "--bar", "7s"]).fails(2, &["--bar 7s", "5s"]);
 }

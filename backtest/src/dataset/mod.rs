@@ -1,6 +1,7 @@
 //! What a backtest reads: bars and factor columns of each symbol, and the spells without a book.
 
 mod bars;
+mod date;
 mod factors;
 mod rows;
 #[cfg(test)]
@@ -9,6 +10,7 @@ pub(crate) mod testing;
 use std::sync::Arc;
 
 pub use bars::{Bars, Basis, Detail, Series, Spell, SpellKind};
+pub use date::{Date, shanghai_day};
 pub use factors::{FACTORS, FactorColumn, FactorId, Factors, Merge};
 use lobstream_market::factor::row::FactorRow;
 

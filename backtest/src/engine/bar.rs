@@ -6,7 +6,7 @@
 //!       │ close: holding time ─▶ the rule decides ─▶ fills here (close) or at the next open (next_open)
 //! ```
 
-use crate::dataset::Series;
+use crate::dataset::{Series, shanghai_day};
 use crate::engine::held::{Held, levels};
 use crate::engine::trade::{ExitReason, Rejection, ResolvedBy, Trade};
 use crate::engine::{Fill, Intent, Rules};
@@ -66,6 +66,9 @@ impl<'a> BarEngine<'a> {
         let Some(held) = self.held else { return };
         self.touched = true;
         let px = self.series.bars.open[i];
+        if self.is_locked(&held, i) {
+            return self.note_locked_stop(&held, px, i);
+        }
         let exit = match self.pending_exit.take() {
             Some((reason, decided_out)) => Some((reason, decided_out)),
             None if held.stop_reached(px) => Some((ExitReason::SlGap, i)),
@@ -99,6 +102,9 @@ impl<'a> BarEngine<'a> {
             Side::Long => (low, high),
             Side::Short => (high, low),
         };
+        if self.is_locked(&held, i) {
+            return self.note_locked_stop(&held, worst, i);
+        }
         let (reason, px, resolved_by) = match (held.stop_reached(worst), held.target_reached(best)) {
             (false, false) => return,
             (true, false) => (ExitReason::Sl, held.sl, ResolvedBy::Bar),
@@ -108,6 +114,19 @@ impl<'a> BarEngine<'a> {
         let decided_out = i.saturating_sub(1);
         let ms = self.series.known_ms(i);
         self.exit(Exit { reason, px, i, ms, decided_out, resolved_by }, account);
+    }
+
+    /// Bought on the day of bar `i`, where that may not be sold on the same day.
+    fn is_locked(&self, held: &Held, i: usize) -> bool {
+        let ts_ms = &self.series.bars.ts_ms;
+        self.rules.t1 && shanghai_day(ts_ms[i]) == shanghai_day(ts_ms[held.i0])
+    }
+
+    /// A stop touched while the position is locked becomes an exit at the first open of a later day.
+    fn note_locked_stop(&mut self, held: &Held, px: f64, i: usize) {
+        if held.stop_reached(px) {
+            self.pending_exit = Some((ExitReason::SlT1, i));
+        }
     }
 
     /// Stop and target both lie inside the bar: finer prices decide, else the stop came first.
@@ -144,7 +163,7 @@ impl<'a> BarEngine<'a> {
 
     fn time_exit<A: Account>(&mut self, i: usize, account: &mut A) {
         let (Some(held), Some(max_hold)) = (&self.held, self.rules.brackets.max_hold) else { return };
-        if i + 1 - held.i0 >= max_hold {
+        if i + 1 - held.i0 >= max_hold && !self.is_locked(held, i) {
             self.exit_at_close(ExitReason::Time, i, account);
         }
     }
@@ -167,6 +186,9 @@ impl<'a> BarEngine<'a> {
     /// Orders that fill at this very close.
     fn act<A: Account>(&mut self, i: usize, intent: &Intent, account: &mut A) {
         match self.held {
+            Some(held) if intent.exits(held.side) && self.is_locked(&held, i) => {
+                self.pending_exit.get_or_insert((ExitReason::Signal, i));
+            }
             Some(held) if intent.exits(held.side) => self.exit_at_close(ExitReason::Signal, i, account),
             Some(_) => {}
             None => {
@@ -191,6 +213,7 @@ impl<'a> BarEngine<'a> {
             ExitReason::Signal
             | ExitReason::Sl
             | ExitReason::SlGap
+            | ExitReason::SlT1
             | ExitReason::Tp
             | ExitReason::TpGap
             | ExitReason::Open => i,
@@ -257,7 +280,9 @@ impl<'a> BarEngine<'a> {
             ExitReason::Tp | ExitReason::Open => exit.px,
             ExitReason::TpGap if held.side == Side::Long => slipped().max(held.tp),
             ExitReason::TpGap => slipped().min(held.tp),
-            ExitReason::Sl | ExitReason::SlGap | ExitReason::Signal | ExitReason::Time => slipped(),
+            ExitReason::Sl | ExitReason::SlGap | ExitReason::SlT1 | ExitReason::Signal | ExitReason::Time => {
+                slipped()
+            }
         }
     }
 

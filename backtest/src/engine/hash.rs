@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use crate::engine::EquityPoint;
+use crate::model::hex;
 
 /// What of a trade enters the hash, in whole units.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,14 +50,6 @@ pub fn run_hash(trades: &[HashTrade<'_>], equity: &[EquityPoint]) -> String {
         sum.update(line.as_bytes());
     }
     hex(&sum.finalize())
-}
-
-/// Bytes as lower-case hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The bits of a number; −0 counts as 0.

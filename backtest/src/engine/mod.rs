@@ -9,7 +9,6 @@ mod trade;
 use serde::Serialize;
 
 pub use drive::{Counts, EquityPoint, Outcome, drive};
-pub(crate) use hash::hex;
 pub use hash::{HashTrade, run_hash};
 pub use trade::{ExitReason, Rejection, ResolvedBy, Trade};
 
@@ -61,6 +60,8 @@ pub struct Rules {
     pub slippage: Slippage,
     /// Ask the prices inside a bar which of two levels came first.
     pub detail: bool,
+    /// What is bought on a day of Shanghai is sold on a later one.
+    pub t1: bool,
 }
 
 impl Rules {

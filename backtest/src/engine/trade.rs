@@ -12,6 +12,8 @@ pub enum ExitReason {
     Sl,
     /// The open was already beyond the stop.
     SlGap,
+    /// The stop was touched on the day of the entry; sold at the first open after it.
+    SlT1,
     /// Take profit inside a bar.
     Tp,
     /// The open was already beyond the target.
@@ -26,9 +28,10 @@ pub enum ExitReason {
 
 impl ExitReason {
     /// All of them.
-    pub const ALL: [ExitReason; 7] = [
+    pub const ALL: [ExitReason; 8] = [
         ExitReason::Sl,
         ExitReason::SlGap,
+        ExitReason::SlT1,
         ExitReason::Tp,
         ExitReason::TpGap,
         ExitReason::Signal,
@@ -41,6 +44,7 @@ impl ExitReason {
         match self {
             ExitReason::Sl => "sl",
             ExitReason::SlGap => "sl_gap",
+            ExitReason::SlT1 => "sl_t1",
             ExitReason::Tp => "tp",
             ExitReason::TpGap => "tp_gap",
             ExitReason::Signal => "signal",
@@ -54,6 +58,7 @@ impl ExitReason {
         match self {
             ExitReason::Sl => "stop loss inside a bar",
             ExitReason::SlGap => "opened beyond the stop",
+            ExitReason::SlT1 => "stop touched on the entry day",
             ExitReason::Tp => "take profit inside a bar",
             ExitReason::TpGap => "opened beyond the target",
             ExitReason::Signal => "exit rule",

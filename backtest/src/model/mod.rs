@@ -1,7 +1,11 @@
 //! One assumption per file: what a fill costs.
 
+pub mod ashare_fee;
 pub mod fee;
+pub mod money;
 pub mod slippage;
+
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -40,4 +44,12 @@ impl Side {
             Side::Short => "short",
         }
     }
+}
+
+/// Bytes as lower-case hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

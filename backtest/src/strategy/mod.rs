@@ -2,7 +2,7 @@
 
 mod bands;
 pub mod bollinger;
-pub mod bollinger_micro;
+pub mod bollinger_flow;
 pub mod hold;
 pub mod params;
 
@@ -10,7 +10,7 @@ use lobstream_market::factor::technical::Bands as Band;
 use serde::Serialize;
 
 pub use bollinger::Bollinger;
-pub use bollinger_micro::BollingerMicro;
+pub use bollinger_flow::BollingerFlow;
 
 use crate::dataset::Series;
 use crate::engine::{Brackets, Intent, Moment};
@@ -35,7 +35,7 @@ pub trait Strategy {
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum StrategyConfig {
     /// Dips below the lower band that the book and its flow are buying.
-    BollingerMicro(BollingerMicro),
+    BollingerFlow(BollingerFlow),
     /// The bands alone; the rule that vectorised references know.
     Bollinger(Bollinger),
     /// Buys at once and keeps.
@@ -44,12 +44,12 @@ pub enum StrategyConfig {
 
 impl StrategyConfig {
     /// Names of all strategies.
-    pub const NAMES: [&'static str; 3] = ["bollinger_micro", "bollinger", "hold"];
+    pub const NAMES: [&'static str; 3] = ["bollinger_flow", "bollinger", "hold"];
 
     /// Its name.
     pub fn name(&self) -> &'static str {
         match self {
-            StrategyConfig::BollingerMicro(_) => "bollinger_micro",
+            StrategyConfig::BollingerFlow(_) => "bollinger_flow",
             StrategyConfig::Bollinger(_) => "bollinger",
             StrategyConfig::Hold => "hold",
         }
@@ -74,7 +74,7 @@ impl StrategyConfig {
         values: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<StrategyConfig, Error> {
         let mut config = match name {
-            "bollinger_micro" => StrategyConfig::BollingerMicro(BollingerMicro::default()),
+            "bollinger_flow" => StrategyConfig::BollingerFlow(BollingerFlow::default()),
             "bollinger" => StrategyConfig::Bollinger(Bollinger::default()),
             "hold" => StrategyConfig::Hold,
             _ => {
@@ -103,7 +103,7 @@ impl StrategyConfig {
 
     fn fields(&mut self) -> Vec<Param<'_>> {
         match self {
-            StrategyConfig::BollingerMicro(params) => params.fields(),
+            StrategyConfig::BollingerFlow(params) => params.fields(),
             StrategyConfig::Bollinger(params) => params.fields(),
             StrategyConfig::Hold => Vec::new(),
         }
@@ -112,7 +112,7 @@ impl StrategyConfig {
     /// Stops of its positions.
     pub fn brackets(&self) -> Brackets {
         match self {
-            StrategyConfig::BollingerMicro(p) => Brackets { sl: p.sl, tp: p.tp, max_hold: p.max_hold },
+            StrategyConfig::BollingerFlow(p) => Brackets { sl: p.sl, tp: p.tp, max_hold: p.max_hold },
             StrategyConfig::Bollinger(p) => Brackets { sl: p.sl, tp: p.tp, max_hold: p.max_hold },
             StrategyConfig::Hold => Brackets::default(),
         }
@@ -121,7 +121,7 @@ impl StrategyConfig {
     /// May it sell what it does not have?
     pub fn may_short(&self) -> bool {
         match self {
-            StrategyConfig::BollingerMicro(params) => params.short,
+            StrategyConfig::BollingerFlow(params) => params.short,
             StrategyConfig::Bollinger(params) => params.short,
             StrategyConfig::Hold => false,
         }
@@ -130,7 +130,7 @@ impl StrategyConfig {
     /// Factors that it reads: the trade list shows them at entry and exit.
     pub fn factors(&self) -> &'static [&'static str] {
         match self {
-            StrategyConfig::BollingerMicro(_) => &bollinger_micro::FACTORS,
+            StrategyConfig::BollingerFlow(_) => &bollinger_flow::FACTORS,
             StrategyConfig::Bollinger(_) | StrategyConfig::Hold => &[],
         }
     }
@@ -138,7 +138,7 @@ impl StrategyConfig {
     /// Least values of factors for a long entry, for a chart.
     pub fn thresholds(&self) -> Vec<(&'static str, f64)> {
         match self {
-            StrategyConfig::BollingerMicro(params) => params.thresholds(),
+            StrategyConfig::BollingerFlow(params) => params.thresholds(),
             StrategyConfig::Bollinger(_) | StrategyConfig::Hold => Vec::new(),
         }
     }
@@ -146,7 +146,7 @@ impl StrategyConfig {
     /// Bars in a row that it needs before it can trade.
     pub fn warm_up(&self) -> usize {
         match self {
-            StrategyConfig::BollingerMicro(params) => params.n,
+            StrategyConfig::BollingerFlow(params) => params.n,
             StrategyConfig::Bollinger(params) => params.n,
             StrategyConfig::Hold => 1,
         }
@@ -155,7 +155,7 @@ impl StrategyConfig {
     /// The bands over all bars of a series, for a chart; empty if the strategy has none.
     pub fn band_lines(&self, series: &Series) -> Vec<Option<Band>> {
         match self {
-            StrategyConfig::BollingerMicro(params) => lines(params.rule(), series),
+            StrategyConfig::BollingerFlow(params) => lines(params.rule(), series),
             StrategyConfig::Bollinger(params) => lines(params.rule(), series),
             StrategyConfig::Hold => Vec::new(),
         }
@@ -193,7 +193,7 @@ mod tests {
         };
         assert_eq!(
             error("bolinger", &[]),
-            "strategy \"bolinger\" is not known; known: bollinger_micro, bollinger, hold"
+            "strategy \"bolinger\" is not known; known: bollinger_flow, bollinger, hold"
         );
         assert_eq!(
             error("bollinger", &[("window", "20")]),

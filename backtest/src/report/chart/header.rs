@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_long_caption_is_cut_to_its_place() {
-        let text = "bollinger_micro: n 120, k 2, obi_min 0.1 and many more words that do not fit here";
+        let text = "bollinger_flow: n 120, k 2, obi_min 0.1 and many more words that do not fit here";
         let short = fit(text, 17.0, false, 300.0);
         assert!(short.ends_with('…') && text_width(&short, 17.0, false) <= 300.0, "{short}");
         assert_eq!(fit("short", 17.0, false, 300.0), "short");

@@ -47,7 +47,7 @@ fn stack(size: (u32, u32), shares: &[f64]) -> Vec<Rect> {
     rects
 }
 
-/// `2024-08-08 00:00:00 – 00:05:45 UTC · 1 s bars · bollinger_micro: n 120, k 2, …`.
+/// `2024-08-08 00:00:00 – 00:05:45 UTC · 1 s bars · bollinger_flow: n 120, k 2, …`.
 fn caption(result: &RunResult, span_ms: Option<(i64, i64)>) -> String {
     let period = span_ms.map_or_else(|| "no data".to_owned(), |(from, to)| format::period(from, to));
     let params: Vec<String> = result

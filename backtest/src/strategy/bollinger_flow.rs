@@ -22,7 +22,7 @@ pub const FACTORS: [&str; 3] = ["ofi_w", "z_ofi", "obi_5"];
 /// no entry      while the book is invalid, older than max_stale_ms, or a factor that is asked for is missing
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct BollingerMicro {
+pub struct BollingerFlow {
     /// Window, bars. Default 120.
     pub n: usize,
     /// Width, population standard deviations. Default 2.
@@ -45,9 +45,9 @@ pub struct BollingerMicro {
     pub short: bool,
 }
 
-impl Default for BollingerMicro {
+impl Default for BollingerFlow {
     fn default() -> Self {
-        BollingerMicro {
+        BollingerFlow {
             n: 120,
             k: 2.0,
             z_ofi_min: Some(0.0),
@@ -62,7 +62,7 @@ impl Default for BollingerMicro {
     }
 }
 
-impl BollingerMicro {
+impl BollingerFlow {
     pub(super) fn fields(&mut self) -> Vec<Param<'_>> {
         let own = [
             Param::new(
@@ -97,10 +97,10 @@ impl BollingerMicro {
     }
 
     /// The rule with these parameters.
-    pub fn rule(&self) -> BollingerMicroRule {
+    pub fn rule(&self) -> BollingerFlowRule {
         let id = |name| FactorId::of(name).expect("bars carry the factors of the rule");
         let conditions = self.thresholds().into_iter().map(|(name, least)| (id(name), least)).collect();
-        BollingerMicroRule {
+        BollingerFlowRule {
             bands: Bands::new(self.n, self.k),
             band: None,
             conditions,
@@ -112,7 +112,7 @@ impl BollingerMicro {
 
 /// The running rule.
 #[derive(Clone, Debug)]
-pub struct BollingerMicroRule {
+pub struct BollingerFlowRule {
     bands: Bands,
     band: Option<Band>,
     conditions: Vec<(FactorId, f64)>,
@@ -120,7 +120,7 @@ pub struct BollingerMicroRule {
     short: bool,
 }
 
-impl BollingerMicroRule {
+impl BollingerFlowRule {
     /// Flow and book stand on `side`.
     fn agrees(&self, side: Side, now: &Moment<'_>) -> bool {
         let holds = |&(id, least): &(FactorId, f64)| now.factor(id).is_some_and(|x| side.sign() * x > least);
@@ -132,7 +132,7 @@ impl BollingerMicroRule {
     }
 }
 
-impl Strategy for BollingerMicroRule {
+impl Strategy for BollingerFlowRule {
     fn on_bar(&mut self, now: &Moment<'_>) -> Intent {
         let close = now.close();
         self.band = self.bands.push(now);
@@ -162,7 +162,7 @@ mod tests {
     use crate::dataset::{Dataset, DatasetOptions};
 
     /// Three quiet seconds and a dip of which everything agrees, changed by `spoil`; the intent at the dip.
-    fn at_the_dip(params: &BollingerMicro, spoil: impl Fn(&mut FactorRow)) -> Intent {
+    fn at_the_dip(params: &BollingerFlow, spoil: impl Fn(&mut FactorRow)) -> Intent {
         let mut rows: Vec<_> =
             [100.0, 100.1, 100.0, 98.0].into_iter().zip(0..).map(|(m, s)| row(s, m)).collect();
         let dip = &mut rows[3];
@@ -175,8 +175,8 @@ mod tests {
         intents.last().expect("a bar")
     }
 
-    fn params() -> BollingerMicro {
-        BollingerMicro { n: 4, k: 1.0, ofi_min: Some(4.0), ..BollingerMicro::default() }
+    fn params() -> BollingerFlow {
+        BollingerFlow { n: 4, k: 1.0, ofi_min: Some(4.0), ..BollingerFlow::default() }
     }
 
     #[test]
@@ -194,14 +194,14 @@ mod tests {
 
     #[test]
     fn a_factor_that_is_not_asked_for_may_be_missing() {
-        let params = BollingerMicro { ofi_min: None, ..params() };
+        let params = BollingerFlow { ofi_min: None, ..params() };
         assert_eq!(at_the_dip(&params, |row| row.ofi_w = None).enter, Some(Side::Long));
     }
 
     #[test]
     fn above_the_upper_band_it_sells_only_if_allowed_and_the_book_agrees() {
         let peak = |short, sign: f64| {
-            let params = BollingerMicro { short, ..params() };
+            let params = BollingerFlow { short, ..params() };
             at_the_dip(&params, |row| {
                 row.mid = Some(102.0);
                 (row.z_ofi, row.ofi_w, row.obi_5) = (Some(sign), Some(5.0 * sign), Some(0.5 * sign));

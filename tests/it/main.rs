@@ -2,6 +2,7 @@
 
 mod cli;
 mod demo;
+mod images_python;
 mod live;
 mod parity;
 mod pipeline;

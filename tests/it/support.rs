@@ -75,10 +75,15 @@ pub(crate) fn mongo(test: &str) -> Option<String> {
     server(test, "LOBSTREAM_TEST_MONGO")
 }
 
+/// A Python with the packages of tests/oracle/requirements.txt, or `None` after saying loudly what is skipped.
+pub(crate) fn python(test: &str) -> Option<String> {
+    server(test, "LOBSTREAM_TEST_PYTHON")
+}
+
 fn server(test: &str, variable: &str) -> Option<String> {
     let value = std::env::var(variable).ok().filter(|v| !v.is_empty());
     if value.is_none() {
-        skipped(test, &format!("{variable} is not set; scripts/test starts servers"));
+        skipped(test, &format!("{variable} is not set; scripts/test sets it"));
     }
     value
 }

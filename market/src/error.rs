@@ -38,4 +38,10 @@ pub enum DataError {
         /// Those that are.
         known: String,
     },
+    /// No stock code.
+    #[error("{text:?} is not a stock code: six digits and .SH or .SZ, as in 600519.SH")]
+    BadCode {
+        /// As given.
+        text: String,
+    },
 }

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no threads. The same events in the same order give the same bits.
 #![forbid(unsafe_code)]
 
+pub mod ashare;
 pub mod book;
 pub mod codec;
 pub mod error;

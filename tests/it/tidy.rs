@@ -35,7 +35,7 @@ const LAYERS: &[Layers] = &[
         order: &[
             &["synthetic", "signal"],
             &["factor"],
-            &["sync"],
+            &["ashare", "sync"],
             &["book"],
             &["event"],
             &["instrument"],

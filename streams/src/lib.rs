@@ -436,7 +436,7 @@ pub mod digest;
 pub mod error;
 pub mod lmdb;
 pub mod log;
-mod lz4;
+pub mod lz4;
 pub mod record;
 pub mod replay;
 pub mod runtime;

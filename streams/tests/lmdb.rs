@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use lobstream_streams::error::StoreError;
-use lobstream_streams::lmdb::{Db, Durability, Env, EnvOptions, KEY_BYTES_MAX};
+use lobstream_streams::lmdb::{Db, Durability, Env, EnvOptions, KEY_BYTES_MAX, Layout, Unnamed};
 
 /// Names the directory in which a test's child process works.
 const CHILD_DIR: &str = "LOBSTREAM_TEST_CHILD_DIR";
@@ -37,6 +37,29 @@ fn keys(env: &Env, db: Db, prefix: &[u8]) -> Vec<Vec<u8>> {
         view.prefix(db, prefix)?.map(|entry| Ok(entry?.0.to_vec())).collect::<Result<_, StoreError>>()
     });
     keys.expect("readable")
+}
+
+#[test]
+fn a_finished_environment_of_standard_layout_is_only_read() {
+    let parent = tempfile::tempdir().expect("temporary folder");
+    let (dir, renamed) = (parent.path().join("day.building"), parent.path().join("day"));
+    let options = EnvOptions { layout: Layout::Standard, max_dbs: 0, ..small() };
+    let env = Env::open(&dir, &options).expect("opens");
+    let db = env.unnamed(Unnamed::Make).expect("made");
+    for key in 0..500_u16 {
+        put(&env, db, &key.to_be_bytes(), &[7; 900]).expect("written, the map grows");
+    }
+    drop(env);
+    fs::rename(&dir, &renamed).expect("renamed");
+    fs::remove_file(renamed.join("lock.mdb")).expect("there is one");
+    let before = fs::read(renamed.join("data.mdb")).expect("the name that others expect");
+    let env = Env::open_finished(&renamed, &options).expect("opens");
+    let db = env.unnamed(Unnamed::Find).expect("found");
+    assert_eq!(keys(&env, db, b"").len(), 500, "no entry but ours");
+    assert!(put(&env, db, b"k", b"v").is_err(), "it is read only");
+    drop(env);
+    assert!(!renamed.join("lock.mdb").exists() && before == fs::read(renamed.join("data.mdb")).expect("read"));
+    assert!(Env::open_finished(&parent.path().join("none"), &options).is_err(), "nothing is made");
 }
 
 #[test]

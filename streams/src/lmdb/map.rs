@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use heed::{EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
 
-use super::{Durability, EnvOptions, files};
+use super::{Durability, EnvOptions, Layout, files};
 use crate::error::StoreError;
 
 /// A map is grown in steps of this, which is a multiple of every page size in use.
@@ -119,7 +119,12 @@ impl Map {
     }
 }
 
-pub(super) fn open(dir: &Path, options: &EnvOptions) -> Result<heed::Env<WithoutTls>, StoreError> {
+/// Opens the files of an environment. `mode` is nothing, or that nobody writes them any more.
+pub(super) fn open(
+    dir: &Path,
+    options: &EnvOptions,
+    mode: EnvFlags,
+) -> Result<heed::Env<WithoutTls>, StoreError> {
     let durability = match options.durability {
         Durability::Sync => EnvFlags::empty(),
         Durability::Meta => EnvFlags::NO_META_SYNC,
@@ -127,12 +132,17 @@ pub(super) fn open(dir: &Path, options: &EnvOptions) -> Result<heed::Env<Without
     };
     let mut how = EnvOpenOptions::new().read_txn_without_tls();
     how.map_size(options.map_size.next_multiple_of(MAP_STEP)).max_dbs(options.max_dbs);
-    // SAFETY: the flags only say where the file lies and when commits reach the disk. WRITE_MAP and NO_LOCK,
-    // which would let a stray pointer or another process break the map, are never set.
-    unsafe { how.flags(durability | EnvFlags::NO_SUB_DIR) };
+    let (place, file) = match options.layout {
+        Layout::Own => (EnvFlags::NO_SUB_DIR, files::data(dir, Layout::Own)),
+        Layout::Standard => (EnvFlags::empty(), dir.to_owned()),
+    };
+    // SAFETY: the flags only say where the file lies, when commits reach the disk, and that nothing is written.
+    // WRITE_MAP, which would let a stray pointer break the map, is never set. NO_LOCK is set together with
+    // READ_ONLY alone, by `open_finished`, whose callers open what nobody writes any more.
+    unsafe { how.flags(durability | place | mode) };
     // SAFETY: the map is read as LMDB's own pages. Only LMDB writes the file, through this crate, under the
     // lock file beside it, and heed refuses a second open in this process, which would break those locks.
-    let opened = unsafe { how.open(dir.join(files::FILE)) };
+    let opened = unsafe { how.open(file) };
     opened.map_err(|e| opening(dir, &e))
 }
 

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use heed::types::Bytes;
-use heed::{CommitOrAbort, MdbError};
+use heed::{CommitOrAbort, EnvFlags, MdbError};
 
 use self::keeper::Keeper;
 use self::map::{Attempt, Map, opening};
@@ -45,6 +45,16 @@ pub enum Durability {
     Fast,
 }
 
+/// What the files of an environment are called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// `lobstream.lmdb` and its lock file: nobody else opens it.
+    #[default]
+    Own,
+    /// `data.mdb` and `lock.mdb`, as every other LMDB program expects in a directory.
+    Standard,
+}
+
 /// How an environment is opened.
 #[derive(Clone, Debug)]
 pub struct EnvOptions {
@@ -55,11 +65,13 @@ pub struct EnvOptions {
     pub max_dbs: u32,
     /// What a commit survives. Default `Sync`.
     pub durability: Durability,
+    /// What its files are called. Default `Own`.
+    pub layout: Layout,
 }
 
 impl Default for EnvOptions {
     fn default() -> EnvOptions {
-        EnvOptions { map_size: 64 << 30, max_dbs: 256, durability: Durability::Sync }
+        EnvOptions { map_size: 64 << 30, max_dbs: 256, durability: Durability::Sync, layout: Layout::Own }
     }
 }
 
@@ -67,6 +79,15 @@ impl Default for EnvOptions {
 /// used with another one it panics.
 #[derive(Clone, Copy, Debug)]
 pub struct Db(heed::Database<'static, Bytes, Bytes>);
+
+/// Is the unnamed database made or only looked for?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unnamed {
+    /// Made if it is missing: the environment is being written.
+    Make,
+    /// Looked for: the environment is read only.
+    Find,
+}
 
 /// An open environment. Shared through `Arc`; the last one closes it.
 #[derive(Debug)]
@@ -87,12 +108,12 @@ impl Env {
         let failed = |e: io::Error| StoreError::Open { dir: dir.to_owned(), reason: e.to_string() };
         let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         fs::create_dir_all(dir).map_err(failed)?;
-        files::make_lock_file(dir).map_err(failed)?;
+        files::make_lock_file(dir, options.layout).map_err(failed)?;
         let discarded = boot::power_was_lost(dir).map_err(failed)?;
         if discarded {
-            files::set_aside(dir).map_err(failed)?;
+            files::set_aside(dir, options.layout).map_err(failed)?;
         }
-        let env = map::open(dir, options)?;
+        let env = map::open(dir, options, EnvFlags::empty())?;
         env.clear_stale_readers().map_err(|e| opening(dir, &e))?;
         for mark in boot::left_behind(dir).map_err(failed)? {
             env.force_sync().map_err(|e| opening(dir, &e))?;
@@ -113,9 +134,26 @@ impl Env {
         Ok(Arc::new(opened))
     }
 
-    /// Was an environment made in `dir`? Opening one would make it.
+    /// Opens an environment that nobody writes any more, such as one that was renamed into place when it was
+    /// whole. Makes and changes nothing, so the directory may be read-only; a write fails.
+    ///
+    /// # Errors
+    /// As [`Env::open`]; [`StoreError::Open`] also if there is none.
+    pub fn open_finished(dir: &Path, options: &EnvOptions) -> Result<Arc<Env>, StoreError> {
+        let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        let env = map::open(dir, options, EnvFlags::READ_ONLY | EnvFlags::NO_LOCK)?;
+        Ok(Arc::new(Env {
+            map: Arc::new(Map::new(dir, env)),
+            databases: Mutex::default(),
+            discarded: false,
+            mark: None,
+            keeper: None,
+        }))
+    }
+
+    /// Was an environment of our own layout made in `dir`? Opening one would make it.
     pub fn exists(dir: &Path) -> bool {
-        dir.join(files::FILE).is_file()
+        files::data(dir, Layout::Own).is_file()
     }
 
     /// Where it lies.
@@ -156,23 +194,42 @@ impl Env {
         if let Some(&db) = known.get(name) {
             return Ok(db);
         }
+        let db = self.make(Some(name))?;
+        known.insert(name.to_owned(), db);
+        Ok(db)
+    }
+
+    /// The database without a name. LMDB keeps an entry for each named one in it, so use it only where there
+    /// are none. Call it outside transactions.
+    ///
+    /// # Errors
+    /// As [`Env::database`]; in an environment that is read only, [`StoreError::Read`].
+    pub fn unnamed(&self, mode: Unnamed) -> Result<Db, StoreError> {
+        match mode {
+            Unnamed::Make => self.make(None),
+            Unnamed::Find => self.look_up(None)?.ok_or_else(|| {
+                let reason = "it has no unnamed database".to_owned();
+                StoreError::Read { dir: self.map.dir.clone(), reason }
+            }),
+        }
+    }
+
+    fn make(&self, name: Option<&str>) -> Result<Db, StoreError> {
         let map = &*self.map;
-        let db = map.run(|| {
+        map.run(|| {
             let txn = match map.env.write_txn() {
                 Ok(txn) => txn,
                 Err(e) => return map.not_begun(&e),
             };
             let made = map.env.create_databases_and_commit(txn, |make, txn| {
-                make.create_database::<Bytes, Bytes>(txn, Some(name)).map(CommitOrAbort::<_, ()>::Commit)
+                make.create_database::<Bytes, Bytes>(txn, name).map(CommitOrAbort::<_, ()>::Commit)
             });
             match made {
                 Ok(made) => Ok(Attempt::Done(Db(made.unwrap_commit()))),
                 Err(heed::Error::Mdb(MdbError::MapFull)) => Ok(map.full()),
                 Err(e) => Err(map.write_failed(&e)),
             }
-        })?;
-        known.insert(name.to_owned(), db);
-        Ok(db)
+        })
     }
 
     /// The database of this name, if it was made. Call it outside transactions.
@@ -184,19 +241,23 @@ impl Env {
         if let Some(&db) = known.get(name) {
             return Ok(Some(db));
         }
+        let found = self.look_up(Some(name))?;
+        known.extend(found.map(|db| (name.to_owned(), db)));
+        Ok(found)
+    }
+
+    fn look_up(&self, name: Option<&str>) -> Result<Option<Db>, StoreError> {
         let map = &*self.map;
-        let found = map.run(|| {
+        map.run(|| {
             let txn = match map.env.read_txn() {
                 Ok(txn) => txn,
                 Err(e) => return map.not_begun(&e),
             };
             let opened = map.env.open_databases_and_commit(txn, |open, txn| {
-                open.open_database::<Bytes, Bytes>(txn, Some(name)).map(CommitOrAbort::<_, ()>::Commit)
+                open.open_database::<Bytes, Bytes>(txn, name).map(CommitOrAbort::<_, ()>::Commit)
             });
             opened.map(|found| Attempt::Done(found.unwrap_commit().map(Db))).map_err(|e| map.read_failed(&e))
-        })?;
-        known.extend(found.map(|db| (name.to_owned(), db)));
-        Ok(found)
+        })
     }
 
     /// Runs `work` in a write transaction and commits it: all of it is durable, or nothing happened.

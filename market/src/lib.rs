@@ -12,6 +12,7 @@ pub mod instrument;
 pub mod price;
 
 pub mod factor;
+pub mod images;
 pub mod signal;
 pub mod sync;
 pub mod synthetic;

@@ -58,7 +58,9 @@ fn a_finished_environment_of_standard_layout_is_only_read() {
     assert_eq!(keys(&env, db, b"").len(), 500, "no entry but ours");
     assert!(put(&env, db, b"k", b"v").is_err(), "it is read only");
     drop(env);
-    assert!(!renamed.join("lock.mdb").exists() && before == fs::read(renamed.join("data.mdb")).expect("read"));
+    assert!(
+        !renamed.join("lock.mdb").exists() && before == fs::read(renamed.join("data.mdb")).expect("read")
+    );
     assert!(Env::open_finished(&parent.path().join("none"), &options).is_err(), "nothing is made");
 }
 

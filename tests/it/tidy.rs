@@ -33,7 +33,7 @@ const LAYERS: &[Layers] = &[
     Layers {
         src: "market/src",
         order: &[
-            &["synthetic", "signal"],
+            &["synthetic", "signal", "images"],
             &["factor"],
             &["ashare", "sync"],
             &["book"],
@@ -90,7 +90,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml_edit", &["src/config/"]),
     ("axum", &["src/feed/fake.rs"]),
     ("tokio_tungstenite", &["src/feed/socket.rs"]),
-    ("libm", &["market/src/factor/maths.rs", "backtest/src/metrics/"]),
+    ("libm", &["market/src/factor/maths.rs", "market/src/images/norm.rs", "backtest/src/metrics/"]),
 ];
 
 /// Text that no source file may hold, and where it may stand all the same.

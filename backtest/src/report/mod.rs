@@ -6,6 +6,7 @@ pub mod chart;
 mod csv;
 mod files;
 mod format;
+mod grid;
 mod html;
 mod json;
 mod plot;
@@ -14,6 +15,7 @@ mod tables;
 use std::path::{Path, PathBuf};
 
 pub use chart::theme::Palette;
+pub use grid::{HeatGrid, HeatPanel};
 pub use tables::metric_text;
 
 use crate::error::Error;

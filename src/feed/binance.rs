@@ -1,6 +1,7 @@
 //! Binance: its JSON into events. Nothing outside this file and its folder knows how Binance spells things.
 
 mod fields;
+mod frame;
 pub(crate) mod rest;
 pub(crate) mod scan;
 pub(crate) mod wire;

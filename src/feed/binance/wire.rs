@@ -1,9 +1,9 @@
 //! Binance's spelling: JSON texts into [`Message`]s that borrow from them.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
-use crate::feed::binance::fields::{Field, Levels, Loose, Object};
+use crate::feed::binance::fields::{Loose, Object};
+use crate::feed::binance::frame::{Data, Frame, Wire};
 use crate::feed::numbers::LevelText;
 
 /// One message of Binance.
@@ -103,14 +103,14 @@ pub(crate) fn parse(json: &[u8]) -> Result<Parsed<'_>, WireError> {
     let Ok(json) = std::str::from_utf8(json) else {
         return Err(WireError { reason: "not UTF-8".into(), symbol: None, kind: None });
     };
-    let mut wire: Wire<'_> = match serde_json::from_str(json) {
-        Ok(wire) => wire,
+    let mut frame = match Frame::read(json) {
+        Ok(frame) => frame,
         Err(error) => return unusual(json, &error),
     };
-    match std::mem::take(&mut wire.data) {
-        Object::Map(mut data) => data.message(wire.stream.is_some()),
-        Object::Other => Ok(Parsed { message: Message::Other("list"), evidence: None }),
-        Object::Absent => wire.message(false),
+    match frame.data {
+        Data::Other => Ok(Parsed { message: Message::Other("list"), evidence: None }),
+        Data::Map => frame.wire.message(frame.stream.is_some()),
+        Data::Absent => frame.wire.message(false),
     }
 }
 
@@ -144,40 +144,6 @@ struct Names<'a> {
     e: Loose<'a>,
     s: Loose<'a>,
     data: Object<Names<'a>>,
-}
-
-/// All fields of all kinds, with Binance's names. What a kind does not have is absent.
-#[derive(Deserialize, Default)]
-#[serde(default, bound(deserialize = "'de: 'a"))]
-#[expect(non_snake_case, reason = "the venue's names, which differ in case only")]
-struct Wire<'a> {
-    stream: Option<&'a str>,
-    data: Object<Wire<'a>>,
-    e: Option<&'a str>,
-    E: Option<i64>,
-    T: Option<i64>,
-    s: Option<&'a str>,
-    ps: Option<&'a str>,
-    st: Option<u8>,
-    U: Option<i64>,
-    u: Option<i64>,
-    pu: Option<i64>,
-    b: Field<'a>,
-    a: Field<'a>,
-    B: Option<&'a str>,
-    A: Option<&'a str>,
-    t: Option<i64>,
-    p: Option<&'a str>,
-    q: Option<&'a str>,
-    X: Option<&'a str>,
-    m: Option<bool>,
-    M: Option<IgnoredAny>,
-    lastUpdateId: Option<i64>,
-    symbol: Option<&'a str>,
-    pair: Option<&'a str>,
-    bids: Option<Levels<'a>>,
-    asks: Option<Levels<'a>>,
-    id: Option<IgnoredAny>,
 }
 
 impl<'a> Wire<'a> {

@@ -36,6 +36,14 @@ pub enum Error {
         /// What would be right.
         expected: String,
     },
+    /// A strategy on data of another kind.
+    #[error("{strategy} needs {needs}")]
+    WrongData {
+        /// The strategy.
+        strategy: &'static str,
+        /// What it runs on.
+        needs: &'static str,
+    },
     /// Shorts asked for where nothing can be borrowed.
     #[error("{venue} is a spot venue: set short = false, or run on futures rows")]
     ShortOnSpot {
@@ -127,6 +135,7 @@ impl Error {
             Error::UnknownStrategy { .. }
             | Error::UnknownParameter { .. }
             | Error::Parameter { .. }
+            | Error::WrongData { .. }
             | Error::RulesFile { .. }
             | Error::ShortOnSpot { .. } => 2,
             Error::NoRows | Error::BadData { .. } | Error::RulesNotCovered { .. } => 4,

@@ -38,5 +38,5 @@ pub use dataset::{Dataset, DatasetOptions, Series};
 pub use engine::{Fill, Trade};
 pub use error::Error;
 pub use report::ReportOptions;
-pub use run::{Accounting, RunConfig, RunResult, run};
+pub use run::{Accounting, RunConfig, RunResult, run, run_daily};
 pub use strategy::StrategyConfig;

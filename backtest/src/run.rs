@@ -1,12 +1,17 @@
 //! One run: a strategy over a dataset, from configuration to measured result.
 
+mod daily;
+
 use std::sync::Arc;
 
 use lobstream_market::instrument::Venue;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use daily::{run_daily, run_daily_with};
+
 use crate::dataset::{Dataset, Series};
+use crate::engine::daily::PortfolioConfig;
 use crate::engine::{
     Counts, EquityPoint, Fill, HashTrade, Outcome, Rejection, Rules, Trade, drive, run_hash,
 };
@@ -50,6 +55,12 @@ pub struct RunConfig {
     pub slippage: Slippage,
     /// Days a year, for annualised ratios. Default 365.
     pub ppy: f64,
+    /// Of runs over daily tables: what the account does. Default `None`: its own defaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub portfolio: Option<PortfolioConfig>,
+    /// Hash of the market rules, set by a run that has some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
 }
 
 impl Default for RunConfig {
@@ -64,6 +75,8 @@ impl Default for RunConfig {
             fees: None,
             slippage: Slippage::Bp(1.0),
             ppy: 365.0,
+            portfolio: None,
+            rules: None,
         }
     }
 }
@@ -140,6 +153,8 @@ pub struct RunResult {
     pub equity: Vec<EquityPoint>,
     /// Counted.
     pub counts: Counts,
+    /// Counted beside them, by name: what could not be judged, what was refused or cut.
+    pub tally: Vec<(&'static str, usize)>,
     /// Measured.
     pub metrics: Metrics,
     /// Equal for two runs if and only if trades and equity are.
@@ -183,11 +198,15 @@ pub fn run(data: &Dataset, config: &RunConfig) -> Result<RunResult, Error> {
         rejections: outcome.rejections,
         equity: outcome.equity,
         counts: outcome.counts,
+        tally: Vec::new(),
     })
 }
 
 fn with_account(series: &[Arc<Series>], config: &RunConfig, account: impl Account) -> Result<Outcome, Error> {
     match &config.strategy {
+        StrategyConfig::BollingerMicro(_) => {
+            Err(Error::WrongData { strategy: config.strategy.name(), needs: "daily tables: --daily DIR" })
+        }
         StrategyConfig::BollingerFlow(params) => with_rule(series, config, account, || params.rule()),
         StrategyConfig::Bollinger(params) => with_rule(series, config, account, || params.rule()),
         StrategyConfig::Hold => with_rule(series, config, account, Hold::default),

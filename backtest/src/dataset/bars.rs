@@ -1,5 +1,6 @@
 //! Bars of one symbol as columns, with what may not be traded marked on them.
 
+use crate::dataset::Stock;
 use crate::dataset::factors::Factors;
 use crate::error::Error;
 
@@ -96,6 +97,8 @@ pub struct Series {
     pub symbol: String,
     /// Length of a bar, ms.
     pub step_ms: i64,
+    /// From a bar's label to the instant at which all of it is known, ms: the step, or the close of a session.
+    pub known_after_ms: i64,
     /// What its prices are.
     pub basis: Basis,
     /// Its bars; windows without a usable price have none.
@@ -139,11 +142,28 @@ impl Series {
         Ok(series)
     }
 
+    /// The daily bars of a stock, labelled by midnight in Shanghai: open at 09:30, known at 15:00.
+    pub fn from_daily(stock: &Stock) -> Series {
+        let mut series = Series::empty("ashare", &stock.code, 86_400_000, Basis::Traded);
+        let price = |e4: i64| e4 as f64 / 1e4;
+        for bar in &stock.bars {
+            let ohlc = [bar.open, bar.high, bar.low, bar.close].map(price);
+            series.push_ohlc(bar.date.midnight_ms(), ohlc);
+            if let Some(open_ms) = series.bars.open_ms.last_mut() {
+                *open_ms = bar.date.open_ms();
+            }
+        }
+        series.known_after_ms = 15 * 3_600_000;
+        series.factors.resize(series.bars.len());
+        series
+    }
+
     pub(super) fn empty(venue: &str, symbol: &str, step_ms: i64, basis: Basis) -> Series {
         Series {
             venue: venue.to_owned(),
             symbol: symbol.to_owned(),
             step_ms,
+            known_after_ms: step_ms,
             basis,
             bars: Bars::default(),
             detail: Detail::default(),
@@ -168,9 +188,9 @@ impl Series {
         bars.book_ok.push(true);
     }
 
-    /// When what bar `i` says is known: its window end, ms.
+    /// When what bar `i` says is known: its window end, or the close of its session, ms.
     pub fn known_ms(&self, i: usize) -> i64 {
-        self.bars.ts_ms[i] + self.step_ms
+        self.bars.ts_ms[i] + self.known_after_ms
     }
 
     /// First and last instant of bars and spells; `None` if there are neither.

@@ -1,6 +1,7 @@
 //! What a backtest reads: bars and factor columns of each symbol, and the spells without a book.
 
 mod bars;
+mod daily;
 mod date;
 mod factors;
 mod rows;
@@ -10,6 +11,9 @@ pub(crate) mod testing;
 use std::sync::Arc;
 
 pub use bars::{Bars, Basis, Detail, Series, Spell, SpellKind};
+pub use daily::{
+    Action, Candidate, DailyBar, DailyData, DayFacts, DayFlow, LevelTest, PriceBasis, Stock, TICK_E4,
+};
 pub use date::{Date, shanghai_day};
 pub use factors::{FACTORS, FactorColumn, FactorId, Factors, Merge};
 use lobstream_market::factor::row::FactorRow;

@@ -214,6 +214,12 @@ impl<'a> BarEngine<'a> {
             | ExitReason::Sl
             | ExitReason::SlGap
             | ExitReason::SlT1
+            | ExitReason::SupportBreak
+            | ExitReason::NoTouch
+            | ExitReason::Tp1
+            | ExitReason::Tp2
+            | ExitReason::EndOfData
+            | ExitReason::Delisted
             | ExitReason::Tp
             | ExitReason::TpGap
             | ExitReason::Open => i,
@@ -280,9 +286,17 @@ impl<'a> BarEngine<'a> {
             ExitReason::Tp | ExitReason::Open => exit.px,
             ExitReason::TpGap if held.side == Side::Long => slipped().max(held.tp),
             ExitReason::TpGap => slipped().min(held.tp),
-            ExitReason::Sl | ExitReason::SlGap | ExitReason::SlT1 | ExitReason::Signal | ExitReason::Time => {
-                slipped()
-            }
+            ExitReason::Sl
+            | ExitReason::SlGap
+            | ExitReason::SlT1
+            | ExitReason::SupportBreak
+            | ExitReason::NoTouch
+            | ExitReason::Tp1
+            | ExitReason::Tp2
+            | ExitReason::EndOfData
+            | ExitReason::Delisted
+            | ExitReason::Signal
+            | ExitReason::Time => slipped(),
         }
     }
 
@@ -312,6 +326,9 @@ impl<'a> BarEngine<'a> {
             mfe,
             reason: exit.reason,
             resolved_by: exit.resolved_by,
+            position: 0,
+            entry_reason: "signal",
+            carried_days: 0,
         });
     }
 

@@ -1,6 +1,7 @@
 //! From decisions to fills: what an engine is told, what it answers.
 
 mod bar;
+pub mod daily;
 mod drive;
 mod hash;
 mod held;

@@ -18,6 +18,18 @@ pub enum ExitReason {
     Tp,
     /// The open was already beyond the target.
     TpGap,
+    /// The support broke and was sold.
+    SupportBreak,
+    /// It never reached the middle band in time.
+    NoTouch,
+    /// First stage of a staged exit: half.
+    Tp1,
+    /// Last stage: the rest.
+    Tp2,
+    /// Closed because a fold or period ended.
+    EndOfData,
+    /// The stock is not listed any more.
+    Delisted,
     /// The rule said so.
     Signal,
     /// The longest holding time.
@@ -28,12 +40,18 @@ pub enum ExitReason {
 
 impl ExitReason {
     /// All of them.
-    pub const ALL: [ExitReason; 8] = [
+    pub const ALL: [ExitReason; 14] = [
         ExitReason::Sl,
         ExitReason::SlGap,
         ExitReason::SlT1,
         ExitReason::Tp,
         ExitReason::TpGap,
+        ExitReason::SupportBreak,
+        ExitReason::NoTouch,
+        ExitReason::Tp1,
+        ExitReason::Tp2,
+        ExitReason::EndOfData,
+        ExitReason::Delisted,
         ExitReason::Signal,
         ExitReason::Time,
         ExitReason::Open,
@@ -47,6 +65,12 @@ impl ExitReason {
             ExitReason::SlT1 => "sl_t1",
             ExitReason::Tp => "tp",
             ExitReason::TpGap => "tp_gap",
+            ExitReason::SupportBreak => "support_break",
+            ExitReason::NoTouch => "no_touch",
+            ExitReason::Tp1 => "tp1",
+            ExitReason::Tp2 => "tp2",
+            ExitReason::EndOfData => "end_of_data",
+            ExitReason::Delisted => "delisted",
             ExitReason::Signal => "signal",
             ExitReason::Time => "time",
             ExitReason::Open => "open",
@@ -61,6 +85,12 @@ impl ExitReason {
             ExitReason::SlT1 => "stop touched on the entry day",
             ExitReason::Tp => "take profit inside a bar",
             ExitReason::TpGap => "opened beyond the target",
+            ExitReason::SupportBreak => "support broken with selling",
+            ExitReason::NoTouch => "middle band never touched in time",
+            ExitReason::Tp1 => "first target, half",
+            ExitReason::Tp2 => "last target",
+            ExitReason::EndOfData => "end of the period",
+            ExitReason::Delisted => "not listed any more",
             ExitReason::Signal => "exit rule",
             ExitReason::Time => "longest holding time",
             ExitReason::Open => "still open at the end",
@@ -138,6 +168,12 @@ pub struct Trade {
     pub reason: ExitReason,
     /// What settled the exit price.
     pub resolved_by: ResolvedBy,
+    /// Which entry it belongs to, counted from 1; exits of parts share it. 0 where every entry has one exit.
+    pub position: usize,
+    /// Why it was entered: `signal`, or the variant of the entry.
+    pub entry_reason: &'static str,
+    /// Days on which the exit was tried in vain.
+    pub carried_days: usize,
 }
 
 impl Trade {
@@ -161,6 +197,6 @@ pub struct Rejection {
     pub ts_ms: i64,
     /// `entry`, or the reason of the exit.
     pub what: &'static str,
-    /// `book_invalid` or `no_cash`.
+    /// `book_invalid`, `no_cash`, `no_slot`, `limit_up`, `limit_down`, `volume_cap`, `suspended` or `ipo_day1`.
     pub cause: &'static str,
 }

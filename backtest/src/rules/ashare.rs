@@ -67,7 +67,7 @@ impl AshareRules {
         raw.rules(crate::model::hex(&Sha256::digest(text.as_bytes())[..8]))
     }
 
-    /// First 16 hex digits of the SHA-256 of the table's text.
+    /// First 16 hex digits of the SHA-256 of the table's text, and what was changed since.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -88,6 +88,7 @@ impl AshareRules {
         }
         let value = Commission { rate: Rate((rate * 1e8).round() as i64), min: Fen::of_cny(min_cny) };
         self.fees.commission.rows_mut().iter_mut().for_each(|row| row.value = value);
+        self.hash = format!("{}+commission={rate}/{min_cny}", self.hash);
         Ok(self)
     }
 
@@ -95,6 +96,7 @@ impl AshareRules {
     pub fn without_fees(mut self) -> AshareRules {
         let none = Commission { rate: Rate(0), min: Fen::ZERO };
         self.fees.commission.rows_mut().iter_mut().for_each(|row| row.value = none);
+        self.hash.push_str("+free");
         for schedule in [&mut self.fees.stamp, &mut self.fees.transfer] {
             schedule.rows_mut().iter_mut().for_each(|row| row.value = Rate(0));
         }

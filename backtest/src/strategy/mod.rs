@@ -3,6 +3,7 @@
 mod bands;
 pub mod bollinger;
 pub mod bollinger_flow;
+pub mod bollinger_micro;
 pub mod hold;
 pub mod params;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 pub use bollinger::Bollinger;
 pub use bollinger_flow::BollingerFlow;
+pub use bollinger_micro::BollingerMicro;
 
 use crate::dataset::Series;
 use crate::engine::{Brackets, Intent, Moment};
@@ -36,6 +38,8 @@ pub trait Strategy {
 pub enum StrategyConfig {
     /// Dips below the lower band that the book and its flow are buying.
     BollingerFlow(BollingerFlow),
+    /// Candidates of the daily chain, bought at their support: needs daily tables.
+    BollingerMicro(BollingerMicro),
     /// The bands alone; the rule that vectorised references know.
     Bollinger(Bollinger),
     /// Buys at once and keeps.
@@ -44,11 +48,12 @@ pub enum StrategyConfig {
 
 impl StrategyConfig {
     /// Names of all strategies.
-    pub const NAMES: [&'static str; 3] = ["bollinger_flow", "bollinger", "hold"];
+    pub const NAMES: [&'static str; 4] = ["bollinger_micro", "bollinger_flow", "bollinger", "hold"];
 
     /// Its name.
     pub fn name(&self) -> &'static str {
         match self {
+            StrategyConfig::BollingerMicro(_) => "bollinger_micro",
             StrategyConfig::BollingerFlow(_) => "bollinger_flow",
             StrategyConfig::Bollinger(_) => "bollinger",
             StrategyConfig::Hold => "hold",
@@ -74,6 +79,7 @@ impl StrategyConfig {
         values: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<StrategyConfig, Error> {
         let mut config = match name {
+            "bollinger_micro" => StrategyConfig::BollingerMicro(BollingerMicro::default()),
             "bollinger_flow" => StrategyConfig::BollingerFlow(BollingerFlow::default()),
             "bollinger" => StrategyConfig::Bollinger(Bollinger::default()),
             "hold" => StrategyConfig::Hold,
@@ -103,6 +109,7 @@ impl StrategyConfig {
 
     fn fields(&mut self) -> Vec<Param<'_>> {
         match self {
+            StrategyConfig::BollingerMicro(params) => params.fields(),
             StrategyConfig::BollingerFlow(params) => params.fields(),
             StrategyConfig::Bollinger(params) => params.fields(),
             StrategyConfig::Hold => Vec::new(),
@@ -114,7 +121,7 @@ impl StrategyConfig {
         match self {
             StrategyConfig::BollingerFlow(p) => Brackets { sl: p.sl, tp: p.tp, max_hold: p.max_hold },
             StrategyConfig::Bollinger(p) => Brackets { sl: p.sl, tp: p.tp, max_hold: p.max_hold },
-            StrategyConfig::Hold => Brackets::default(),
+            StrategyConfig::BollingerMicro(_) | StrategyConfig::Hold => Brackets::default(),
         }
     }
 
@@ -123,7 +130,7 @@ impl StrategyConfig {
         match self {
             StrategyConfig::BollingerFlow(params) => params.short,
             StrategyConfig::Bollinger(params) => params.short,
-            StrategyConfig::Hold => false,
+            StrategyConfig::BollingerMicro(_) | StrategyConfig::Hold => false,
         }
     }
 
@@ -131,7 +138,7 @@ impl StrategyConfig {
     pub fn factors(&self) -> &'static [&'static str] {
         match self {
             StrategyConfig::BollingerFlow(_) => &bollinger_flow::FACTORS,
-            StrategyConfig::Bollinger(_) | StrategyConfig::Hold => &[],
+            StrategyConfig::BollingerMicro(_) | StrategyConfig::Bollinger(_) | StrategyConfig::Hold => &[],
         }
     }
 
@@ -139,7 +146,9 @@ impl StrategyConfig {
     pub fn thresholds(&self) -> Vec<(&'static str, f64)> {
         match self {
             StrategyConfig::BollingerFlow(params) => params.thresholds(),
-            StrategyConfig::Bollinger(_) | StrategyConfig::Hold => Vec::new(),
+            StrategyConfig::BollingerMicro(_) | StrategyConfig::Bollinger(_) | StrategyConfig::Hold => {
+                Vec::new()
+            }
         }
     }
 
@@ -148,7 +157,7 @@ impl StrategyConfig {
         match self {
             StrategyConfig::BollingerFlow(params) => params.n,
             StrategyConfig::Bollinger(params) => params.n,
-            StrategyConfig::Hold => 1,
+            StrategyConfig::BollingerMicro(_) | StrategyConfig::Hold => 1,
         }
     }
 
@@ -157,7 +166,7 @@ impl StrategyConfig {
         match self {
             StrategyConfig::BollingerFlow(params) => lines(params.rule(), series),
             StrategyConfig::Bollinger(params) => lines(params.rule(), series),
-            StrategyConfig::Hold => Vec::new(),
+            StrategyConfig::BollingerMicro(_) | StrategyConfig::Hold => Vec::new(),
         }
     }
 }
@@ -193,7 +202,7 @@ mod tests {
         };
         assert_eq!(
             error("bolinger", &[]),
-            "strategy \"bolinger\" is not known; known: bollinger_flow, bollinger, hold"
+            "strategy \"bolinger\" is not known; known: bollinger_micro, bollinger_flow, bollinger, hold"
         );
         assert_eq!(
             error("bollinger", &[("window", "20")]),

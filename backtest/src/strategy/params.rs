@@ -17,6 +17,8 @@ pub enum Slot<'a> {
     MaybeNumber(&'a mut Option<f64>, RangeInclusive<f64>),
     /// Yes or no.
     Flag(&'a mut bool),
+    /// Some of these words, separated by commas.
+    Words(&'a mut Vec<&'static str>, &'static [&'static str]),
 }
 
 /// A parameter of a strategy.
@@ -68,6 +70,7 @@ impl<'a> Param<'a> {
             Slot::Number(value, _) => value.to_string(),
             Slot::MaybeNumber(value, _) => value.map_or_else(none, |x| x.to_string()),
             Slot::Flag(value) => value.to_string(),
+            Slot::Words(value, _) => value.join(","),
         }
     }
 
@@ -80,6 +83,7 @@ impl<'a> Param<'a> {
             Slot::Number(value, range) => range.contains(*value),
             Slot::MaybeNumber(value, range) => value.is_none_or(|x| range.contains(&x)),
             Slot::Flag(_) => true,
+            Slot::Words(value, _) => !value.is_empty(),
         };
         if ok { Ok(()) } else { Err(self.bad(&self.text())) }
     }
@@ -92,6 +96,7 @@ impl<'a> Param<'a> {
             Slot::Number(value, _) => **value = text.parse().ok()?,
             Slot::MaybeNumber(value, _) => **value = maybe(text)?,
             Slot::Flag(value) => **value = text.parse().ok()?,
+            Slot::Words(value, known) => **value = words(text, known)?,
         }
         Some(())
     }
@@ -103,6 +108,7 @@ impl<'a> Param<'a> {
             Slot::Number(_, r) => format!("a number from {} to {}", r.start(), r.end()),
             Slot::MaybeNumber(_, r) => format!("a number from {} to {}, or none", r.start(), r.end()),
             Slot::Flag(_) => "true or false".to_owned(),
+            Slot::Words(_, known) => format!("some of: {}", known.join(", ")),
         };
         Error::Parameter { name: self.name, value: text.to_owned(), expected }
     }
@@ -110,6 +116,13 @@ impl<'a> Param<'a> {
 
 fn maybe<T: std::str::FromStr>(text: &str) -> Option<Option<T>> {
     if text == "none" { Some(None) } else { text.parse().ok().map(Some) }
+}
+
+/// Known words in their own order, each at most once.
+fn words(text: &str, known: &[&'static str]) -> Option<Vec<&'static str>> {
+    let given: Vec<&str> = text.split(',').map(str::trim).collect();
+    let is_known = given.iter().all(|word| known.contains(word));
+    is_known.then(|| known.iter().copied().filter(|word| given.contains(word)).collect())
 }
 
 /// Sets one parameter from text.

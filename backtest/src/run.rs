@@ -13,13 +13,13 @@ pub use daily::{run_daily, run_daily_with};
 use crate::dataset::{Dataset, Series};
 use crate::engine::daily::PortfolioConfig;
 use crate::engine::{
-    Counts, EquityPoint, Fill, HashTrade, Outcome, Rejection, Rules, Trade, drive, run_hash,
+    Counts, EquityPoint, Fill, HashTrade, Moment, Outcome, Rejection, Rules, Trade, drive, run_hash,
 };
 use crate::error::Error;
 use crate::metrics::{Metrics, measure};
 use crate::model::fee::Fees;
 use crate::model::slippage::Slippage;
-use crate::portfolio::{Account, CashAccount, UnitAccount};
+use crate::portfolio::{CashAccount, UnitAccount};
 use crate::strategy::hold::Hold;
 use crate::strategy::{Strategy, StrategyConfig};
 
@@ -55,12 +55,19 @@ pub struct RunConfig {
     pub slippage: Slippage,
     /// Days a year, for annualised ratios. Default 365.
     pub ppy: f64,
+    /// What is bought on a day of Shanghai is sold on a later one; then nothing is sold short. Default false.
+    #[serde(skip_serializing_if = "is_false")]
+    pub t1: bool,
     /// Of runs over daily tables: what the account does. Default `None`: its own defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub portfolio: Option<PortfolioConfig>,
     /// Hash of the market rules, set by a run that has some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<String>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Default for RunConfig {
@@ -75,6 +82,7 @@ impl Default for RunConfig {
             fees: None,
             slippage: Slippage::Bp(1.0),
             ppy: 365.0,
+            t1: false,
             portfolio: None,
             rules: None,
         }
@@ -100,7 +108,7 @@ impl RunConfig {
 
     fn rules(&self) -> Rules {
         let (fill, brackets) = (self.fill, self.strategy.brackets());
-        Rules { fill, brackets, slippage: self.slippage, detail: self.detail, t1: false }
+        Rules { fill, brackets, slippage: self.slippage, detail: self.detail, t1: self.t1 }
     }
 
     fn check(&self, series: &[Arc<Series>]) -> Result<(), Error> {
@@ -126,7 +134,7 @@ impl RunConfig {
     }
 
     fn check_short(&self, series: &[Arc<Series>]) -> Result<(), Error> {
-        let spot = |s: &&Arc<Series>| s.venue.parse() == Ok(Venue::BinanceSpot);
+        let spot = |s: &&Arc<Series>| self.t1 || s.venue.parse() == Ok(Venue::BinanceSpot);
         match series.iter().find(spot) {
             Some(series) if self.strategy.may_short() => {
                 Err(Error::ShortOnSpot { venue: series.venue.clone() })
@@ -174,17 +182,72 @@ impl RunResult {
 /// Runs a strategy over a dataset. No trades is a valid result.
 ///
 /// # Errors
-/// A parameter out of range, shorts on a spot venue, a short beyond its collateral.
+/// A parameter out of range, shorts on a spot venue, a short beyond its collateral, a strategy that needs data of
+/// another kind.
 pub fn run(data: &Dataset, config: &RunConfig) -> Result<RunResult, Error> {
+    let wrong = |needs| Err(Error::WrongData { strategy: config.strategy.name(), needs });
+    match &config.strategy {
+        StrategyConfig::BollingerMicro(_) => wrong("daily tables: --daily DIR"),
+        StrategyConfig::Own(_) => wrong("its own rule: call run_with"),
+        StrategyConfig::BollingerFlow(params) => run_with(data, config, |_| params.rule()),
+        StrategyConfig::Bollinger(params) => run_with(data, config, |_| params.rule()),
+        StrategyConfig::Signals(params) => run_with(data, config, |_| params.rule()),
+        StrategyConfig::Hold => run_with(data, config, |_| Hold),
+    }
+}
+
+/// Runs a rule of one's own, one object per series; `config.strategy` names it and says how positions end.
+///
+/// ```
+/// use lobstream_backtest::engine::{Brackets, Intent, Moment};
+/// use lobstream_backtest::model::Side;
+/// use lobstream_backtest::run::run_with;
+/// use lobstream_backtest::strategy::{Own, Strategy};
+/// use lobstream_backtest::{Dataset, RunConfig, Series, StrategyConfig};
+///
+/// /// Buys after two rising closes, sells after a falling one.
+/// #[derive(Default)]
+/// struct Momentum {
+///     last: [f64; 2],
+/// }
+///
+/// impl Strategy for Momentum {
+///     fn on_bar(&mut self, now: &Moment<'_>) -> Intent {
+///         let [before, last] = std::mem::replace(&mut self.last, [self.last[1], now.close()]);
+///         let rises = before > 0.0 && before < last && last < now.close();
+///         Intent { enter: rises.then_some(Side::Long), exit_long: now.close() < last, exit_short: false }
+///     }
+/// }
+///
+/// let bars = [[10.0; 4], [11.0; 4], [12.0; 4], [12.5; 4], [12.0; 4], [11.5; 4]];
+/// let data = Dataset::from_series(vec![Series::from_ohlc("mine", "X", 60_000, 0, &bars)?])?;
+/// let own = Own { name: "momentum", brackets: Brackets { sl: Some(0.2), ..Brackets::default() }, short: false };
+/// let config = RunConfig { strategy: StrategyConfig::Own(own), ..RunConfig::default() };
+/// let result = run_with(&data, &config, |_series| Momentum::default())?;
+/// assert_eq!((result.trades[0].i0, result.trades[0].i1), (3, 5));
+/// # Ok::<(), lobstream_backtest::Error>(())
+/// ```
+///
+/// # Errors
+/// As of [`run`].
+pub fn run_with<S: Strategy>(
+    data: &Dataset,
+    config: &RunConfig,
+    rule: impl Fn(&Series) -> S,
+) -> Result<RunResult, Error> {
     let series = data.series();
     config.check(series)?;
     let fees: Vec<Fees> = series.iter().map(|series| config.fees_on(&series.venue)).collect();
+    let mut rules: Vec<S> = series.iter().map(|series| rule(series)).collect();
+    let decide = |k: usize, now: &Moment<'_>| rules[k].on_bar(now);
     let outcome = match config.accounting {
         Accounting::Cash => {
-            let account = CashAccount::new(config.cash, config.fraction_of(series.len()), &fees);
-            with_account(series, config, account)?
+            let mut account = CashAccount::new(config.cash, config.fraction_of(series.len()), &fees);
+            drive(series, &config.rules(), &mut account, decide)?
         }
-        Accounting::Unit => with_account(series, config, UnitAccount::new(config.cash, fees[0]))?,
+        Accounting::Unit => {
+            drive(series, &config.rules(), &mut UnitAccount::new(config.cash, fees[0]), decide)?
+        }
     };
     balance(&outcome, config.cash)?;
     Ok(RunResult {
@@ -200,27 +263,6 @@ pub fn run(data: &Dataset, config: &RunConfig) -> Result<RunResult, Error> {
         counts: outcome.counts,
         tally: Vec::new(),
     })
-}
-
-fn with_account(series: &[Arc<Series>], config: &RunConfig, account: impl Account) -> Result<Outcome, Error> {
-    match &config.strategy {
-        StrategyConfig::BollingerMicro(_) => {
-            Err(Error::WrongData { strategy: config.strategy.name(), needs: "daily tables: --daily DIR" })
-        }
-        StrategyConfig::BollingerFlow(params) => with_rule(series, config, account, || params.rule()),
-        StrategyConfig::Bollinger(params) => with_rule(series, config, account, || params.rule()),
-        StrategyConfig::Hold => with_rule(series, config, account, Hold::default),
-    }
-}
-
-fn with_rule<S: Strategy>(
-    series: &[Arc<Series>],
-    config: &RunConfig,
-    mut account: impl Account,
-    rule: impl Fn() -> S,
-) -> Result<Outcome, Error> {
-    let mut rules: Vec<S> = series.iter().map(|_| rule()).collect();
-    drive(series, &config.rules(), &mut account, |k, now| rules[k].on_bar(now))
 }
 
 /// Σ P&L, open positions included, is what the equity gained.

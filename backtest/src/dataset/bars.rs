@@ -88,6 +88,17 @@ impl Detail {
     }
 }
 
+/// What a stored signal says, and when it may first be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSignal {
+    /// The first instant at which it may be used, ms.
+    pub known_ms: i64,
+    /// Which rule said it.
+    pub rule_id: String,
+    /// 1 opens a long, −1 a short, 0 closes.
+    pub dir: i8,
+}
+
 /// Everything about one symbol.
 #[derive(Clone, Debug)]
 pub struct Series {
@@ -107,6 +118,8 @@ pub struct Series {
     pub detail: Detail,
     /// Factor columns, one value per bar.
     pub factors: Factors,
+    /// Signals by the time at which they were known.
+    pub signals: Vec<StoredSignal>,
     /// When there was no book.
     pub spells: Vec<Spell>,
     /// Per-second rows behind the bars.
@@ -168,6 +181,7 @@ impl Series {
             bars: Bars::default(),
             detail: Detail::default(),
             factors: Factors::default(),
+            signals: Vec::new(),
             spells: Vec::new(),
             n_rows: 0,
             ohlc_repaired: 0,

@@ -10,7 +10,7 @@ pub(crate) mod testing;
 
 use std::sync::Arc;
 
-pub use bars::{Bars, Basis, Detail, Series, Spell, SpellKind};
+pub use bars::{Bars, Basis, Detail, Series, Spell, SpellKind, StoredSignal};
 pub use daily::{
     Action, Candidate, DailyBar, DailyData, DayFacts, DayFlow, LevelTest, PriceBasis, Stock, TICK_E4,
 };

@@ -13,7 +13,7 @@ pub use drive::{Counts, EquityPoint, Outcome, drive};
 pub use hash::{HashTrade, run_hash};
 pub use trade::{ExitReason, Rejection, ResolvedBy, Trade};
 
-use crate::dataset::{FactorId, Series};
+use crate::dataset::{FactorId, Series, StoredSignal};
 use crate::error::Error;
 use crate::model::Side;
 use crate::model::slippage::Slippage;
@@ -140,6 +140,12 @@ impl<'a> Moment<'a> {
     #[inline]
     pub fn factor(&self, id: FactorId) -> Option<f64> {
         self.series.factors.at(id, self.i)
+    }
+
+    /// All signals that are known now, oldest first.
+    pub fn signals(&self) -> &'a [StoredSignal] {
+        let now_ms = self.now_ms();
+        &self.series.signals[..self.series.signals.partition_point(|signal| signal.known_ms <= now_ms)]
     }
 
     /// The book may be used now.

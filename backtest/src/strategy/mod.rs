@@ -6,6 +6,7 @@ pub mod bollinger_flow;
 pub mod bollinger_micro;
 pub mod hold;
 pub mod params;
+pub mod signals;
 
 use lobstream_market::factor::technical::Bands as Band;
 use serde::Serialize;
@@ -13,6 +14,7 @@ use serde::Serialize;
 pub use bollinger::Bollinger;
 pub use bollinger_flow::BollingerFlow;
 pub use bollinger_micro::BollingerMicro;
+pub use signals::Signals;
 
 use crate::dataset::Series;
 use crate::engine::{Brackets, Intent, Moment};
@@ -42,13 +44,30 @@ pub enum StrategyConfig {
     BollingerMicro(BollingerMicro),
     /// The bands alone; the rule that vectorised references know.
     Bollinger(Bollinger),
+    /// Follows stored signals.
+    Signals(Signals),
     /// Buys at once and keeps.
     Hold,
+    /// A rule of one's own, given to `run_with`.
+    Own(Own),
+}
+
+/// What a run must know of a rule of one's own.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Own {
+    /// Its name in reports.
+    #[serde(rename = "own")]
+    pub name: &'static str,
+    /// How positions end beside the rule's own exits.
+    pub brackets: Brackets,
+    /// May it sell what it does not have?
+    pub short: bool,
 }
 
 impl StrategyConfig {
     /// Names of all strategies.
-    pub const NAMES: [&'static str; 4] = ["bollinger_micro", "bollinger_flow", "bollinger", "hold"];
+    pub const NAMES: [&'static str; 5] =
+        ["bollinger_micro", "bollinger_flow", "bollinger", "signals", "hold"];
 
     /// Its name.
     pub fn name(&self) -> &'static str {
@@ -56,7 +75,9 @@ impl StrategyConfig {
             StrategyConfig::BollingerMicro(_) => "bollinger_micro",
             StrategyConfig::BollingerFlow(_) => "bollinger_flow",
             StrategyConfig::Bollinger(_) => "bollinger",
+            StrategyConfig::Signals(_) => "signals",
             StrategyConfig::Hold => "hold",
+            StrategyConfig::Own(own) => own.name,
         }
     }
 
@@ -82,6 +103,7 @@ impl StrategyConfig {
             "bollinger_micro" => StrategyConfig::BollingerMicro(BollingerMicro::default()),
             "bollinger_flow" => StrategyConfig::BollingerFlow(BollingerFlow::default()),
             "bollinger" => StrategyConfig::Bollinger(Bollinger::default()),
+            "signals" => StrategyConfig::Signals(Signals::default()),
             "hold" => StrategyConfig::Hold,
             _ => {
                 let known = StrategyConfig::NAMES.join(", ");
@@ -112,7 +134,8 @@ impl StrategyConfig {
             StrategyConfig::BollingerMicro(params) => params.fields(),
             StrategyConfig::BollingerFlow(params) => params.fields(),
             StrategyConfig::Bollinger(params) => params.fields(),
-            StrategyConfig::Hold => Vec::new(),
+            StrategyConfig::Signals(params) => params.fields(),
+            StrategyConfig::Hold | StrategyConfig::Own(_) => Vec::new(),
         }
     }
 
@@ -121,6 +144,8 @@ impl StrategyConfig {
         match self {
             StrategyConfig::BollingerFlow(p) => Brackets { sl: p.sl, tp: p.tp, max_hold: p.max_hold },
             StrategyConfig::Bollinger(p) => Brackets { sl: p.sl, tp: p.tp, max_hold: p.max_hold },
+            StrategyConfig::Signals(p) => Brackets { sl: p.sl, tp: p.tp, max_hold: p.max_hold },
+            StrategyConfig::Own(own) => own.brackets,
             StrategyConfig::BollingerMicro(_) | StrategyConfig::Hold => Brackets::default(),
         }
     }
@@ -130,6 +155,8 @@ impl StrategyConfig {
         match self {
             StrategyConfig::BollingerFlow(params) => params.short,
             StrategyConfig::Bollinger(params) => params.short,
+            StrategyConfig::Signals(params) => params.short,
+            StrategyConfig::Own(own) => own.short,
             StrategyConfig::BollingerMicro(_) | StrategyConfig::Hold => false,
         }
     }
@@ -138,7 +165,11 @@ impl StrategyConfig {
     pub fn factors(&self) -> &'static [&'static str] {
         match self {
             StrategyConfig::BollingerFlow(_) => &bollinger_flow::FACTORS,
-            StrategyConfig::BollingerMicro(_) | StrategyConfig::Bollinger(_) | StrategyConfig::Hold => &[],
+            StrategyConfig::BollingerMicro(_)
+            | StrategyConfig::Bollinger(_)
+            | StrategyConfig::Signals(_)
+            | StrategyConfig::Hold
+            | StrategyConfig::Own(_) => &[],
         }
     }
 
@@ -146,9 +177,11 @@ impl StrategyConfig {
     pub fn thresholds(&self) -> Vec<(&'static str, f64)> {
         match self {
             StrategyConfig::BollingerFlow(params) => params.thresholds(),
-            StrategyConfig::BollingerMicro(_) | StrategyConfig::Bollinger(_) | StrategyConfig::Hold => {
-                Vec::new()
-            }
+            StrategyConfig::BollingerMicro(_)
+            | StrategyConfig::Bollinger(_)
+            | StrategyConfig::Signals(_)
+            | StrategyConfig::Hold
+            | StrategyConfig::Own(_) => Vec::new(),
         }
     }
 
@@ -157,7 +190,10 @@ impl StrategyConfig {
         match self {
             StrategyConfig::BollingerFlow(params) => params.n,
             StrategyConfig::Bollinger(params) => params.n,
-            StrategyConfig::BollingerMicro(_) | StrategyConfig::Hold => 1,
+            StrategyConfig::BollingerMicro(_)
+            | StrategyConfig::Signals(_)
+            | StrategyConfig::Hold
+            | StrategyConfig::Own(_) => 1,
         }
     }
 
@@ -166,7 +202,10 @@ impl StrategyConfig {
         match self {
             StrategyConfig::BollingerFlow(params) => lines(params.rule(), series),
             StrategyConfig::Bollinger(params) => lines(params.rule(), series),
-            StrategyConfig::BollingerMicro(_) | StrategyConfig::Hold => Vec::new(),
+            StrategyConfig::BollingerMicro(_)
+            | StrategyConfig::Signals(_)
+            | StrategyConfig::Hold
+            | StrategyConfig::Own(_) => Vec::new(),
         }
     }
 }
@@ -202,7 +241,7 @@ mod tests {
         };
         assert_eq!(
             error("bolinger", &[]),
-            "strategy \"bolinger\" is not known; known: bollinger_micro, bollinger_flow, bollinger, hold"
+            "strategy \"bolinger\" is not known; known: bollinger_micro, bollinger_flow, bollinger, signals, hold"
         );
         assert_eq!(
             error("bollinger", &[("window", "20")]),

@@ -17,6 +17,8 @@ pub enum Slot<'a> {
     MaybeNumber(&'a mut Option<f64>, RangeInclusive<f64>),
     /// Yes or no.
     Flag(&'a mut bool),
+    /// Text, or none.
+    MaybeText(&'a mut Option<String>),
     /// Some of these words, separated by commas.
     Words(&'a mut Vec<&'static str>, &'static [&'static str]),
 }
@@ -70,6 +72,7 @@ impl<'a> Param<'a> {
             Slot::Number(value, _) => value.to_string(),
             Slot::MaybeNumber(value, _) => value.map_or_else(none, |x| x.to_string()),
             Slot::Flag(value) => value.to_string(),
+            Slot::MaybeText(value) => value.as_ref().map_or_else(none, String::clone),
             Slot::Words(value, _) => value.join(","),
         }
     }
@@ -82,7 +85,7 @@ impl<'a> Param<'a> {
             Slot::MaybeCount(value, range) => value.is_none_or(|n| range.contains(&n)),
             Slot::Number(value, range) => range.contains(*value),
             Slot::MaybeNumber(value, range) => value.is_none_or(|x| range.contains(&x)),
-            Slot::Flag(_) => true,
+            Slot::Flag(_) | Slot::MaybeText(_) => true,
             Slot::Words(value, _) => !value.is_empty(),
         };
         if ok { Ok(()) } else { Err(self.bad(&self.text())) }
@@ -96,6 +99,7 @@ impl<'a> Param<'a> {
             Slot::Number(value, _) => **value = text.parse().ok()?,
             Slot::MaybeNumber(value, _) => **value = maybe(text)?,
             Slot::Flag(value) => **value = text.parse().ok()?,
+            Slot::MaybeText(value) => **value = maybe(text)?,
             Slot::Words(value, known) => **value = words(text, known)?,
         }
         Some(())
@@ -108,6 +112,7 @@ impl<'a> Param<'a> {
             Slot::Number(_, r) => format!("a number from {} to {}", r.start(), r.end()),
             Slot::MaybeNumber(_, r) => format!("a number from {} to {}, or none", r.start(), r.end()),
             Slot::Flag(_) => "true or false".to_owned(),
+            Slot::MaybeText(_) => "text, or none".to_owned(),
             Slot::Words(_, known) => format!("some of: {}", known.join(", ")),
         };
         Error::Parameter { name: self.name, value: text.to_owned(), expected }

@@ -2,7 +2,7 @@
 
 use crate::dataset::{Candidate, DailyData, Date, PriceBasis};
 use crate::engine::daily::account::{Book, Entry, Sale};
-use crate::engine::daily::held::Pending;
+use crate::engine::daily::held::{Pending, rescaled};
 use crate::engine::daily::market::StockDay;
 use crate::engine::daily::{DailyOutcome, DailyRules, DailyStrategy, Part, StockClose, bar_today, check};
 use crate::engine::{EquityPoint, ExitReason, Rejection};
@@ -81,22 +81,38 @@ impl<S: DailyStrategy> Run<'_, S> {
         let all = self.data.candidates_for(date);
         self.counts.candidates += all.len();
         let held = |c: &&Candidate| self.book.held.iter().all(|held| held.stock != c.stock);
-        all.iter().filter(held).copied().collect()
+        all.iter().filter(held).map(|c| self.on_the_day(*c, date)).collect()
+    }
+
+    /// Levels of a candidate follow the reference price if its day is an ex-date.
+    fn on_the_day(&self, candidate: Candidate, date: Date) -> Candidate {
+        match self.ex_step(candidate.stock, date) {
+            Some((pre_close, last)) => Candidate {
+                support_e4: rescaled(candidate.support_e4, pre_close, last),
+                resistance_e4: candidate.resistance_e4.map(|level| rescaled(level, pre_close, last)),
+                ..candidate
+            },
+            None => candidate,
+        }
+    }
+
+    /// Reference price and the close before it, if they differ on a day and that is to be booked.
+    fn ex_step(&self, stock: usize, date: Date) -> Option<(i64, i64)> {
+        if self.data.basis == PriceBasis::Adjusted || !self.rules.portfolio.apply_actions {
+            return None;
+        }
+        let i = bar_today(self.data, stock, date)?;
+        let (last, _) = self.last_close[stock]?;
+        let pre_close = self.data.stocks[stock].bars[i].pre_close;
+        (pre_close != last).then_some((pre_close, last))
     }
 
     fn ex_dates(&mut self, date: Date) {
-        if self.data.basis == PriceBasis::Adjusted || !self.rules.portfolio.apply_actions {
-            return;
-        }
         for k in 0..self.book.held.len() {
             let stock = self.book.held[k].stock;
-            let of = &self.data.stocks[stock];
-            let (Some(i), Some((last, _))) = (of.index(date), self.last_close[stock]) else { continue };
-            let pre_close = of.bars[i].pre_close;
-            if pre_close != last {
-                let row = of.actions.iter().find(|row| row.ex_date == date);
-                self.counts.actions_as_cash += usize::from(self.book.ex_date(k, pre_close, last, row));
-            }
+            let Some((pre_close, last)) = self.ex_step(stock, date) else { continue };
+            let row = self.data.stocks[stock].actions.iter().find(|row| row.ex_date == date);
+            self.counts.actions_as_cash += usize::from(self.book.ex_date(k, pre_close, last, row));
         }
     }
 

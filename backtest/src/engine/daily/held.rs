@@ -102,13 +102,16 @@ impl Held {
 
     /// Levels and stop follow the reference price of an ex-date.
     pub(super) fn rescale(&mut self, pre_close: i64, previous_close: i64) {
-        let scaled = |level: i64| {
-            let (level, pre, last) = (i128::from(level), i128::from(pre_close), i128::from(previous_close));
-            i64::try_from((2 * level * pre + last).div_euclid(2 * last)).unwrap_or(i64::MAX)
-        };
+        let scaled = |level: i64| rescaled(level, pre_close, previous_close);
         self.support_e4 = scaled(self.support_e4);
         self.resistance_e4 = self.resistance_e4.map(scaled);
         self.stop_e4 = self.stop_e4.map(|stop| crate::engine::daily::market::round_to_tick(scaled(stop)));
         self.scaled_entry *= pre_close as f64 / previous_close as f64;
     }
+}
+
+/// `level · pre_close / previous_close`, half up.
+pub(super) fn rescaled(level: i64, pre_close: i64, previous_close: i64) -> i64 {
+    let (level, pre, last) = (i128::from(level), i128::from(pre_close), i128::from(previous_close));
+    i64::try_from((2 * level * pre + last).div_euclid(2 * last)).unwrap_or(i64::MAX)
 }

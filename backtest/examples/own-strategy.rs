@@ -40,7 +40,7 @@ fn bars() -> Vec<[f64; 4]> {
         .collect()
 }
 
-fn main() -> Result<(), Error> {
+pub(crate) fn main() -> Result<(), Error> {
     let data = Dataset::from_series(vec![Series::from_ohlc("mine", "WAVE", 60_000, 0, &bars())?])?;
     let brackets = Brackets { sl: Some(0.03), tp: None, max_hold: None };
     let own = Own { name: "breakout", brackets, short: false };

@@ -26,6 +26,7 @@
 pub mod dataset;
 pub mod engine;
 pub mod error;
+pub mod lookahead;
 pub mod metrics;
 pub mod model;
 pub mod portfolio;

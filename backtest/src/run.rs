@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 pub use daily::{run_daily, run_daily_with};
 
 use crate::dataset::{Dataset, Series};
-use crate::engine::daily::PortfolioConfig;
+use crate::engine::daily::{LateRead, PortfolioConfig};
 use crate::engine::{
     Counts, EquityPoint, Fill, HashTrade, Moment, Outcome, Rejection, Rules, Trade, drive, run_hash,
 };
@@ -163,6 +163,8 @@ pub struct RunResult {
     pub counts: Counts,
     /// Counted beside them, by name: what could not be judged, what was refused or cut.
     pub tally: Vec<(&'static str, usize)>,
+    /// Rows that were read before they were known.
+    pub late_reads: Vec<LateRead>,
     /// Measured.
     pub metrics: Metrics,
     /// Equal for two runs if and only if trades and equity are.
@@ -262,6 +264,7 @@ pub fn run_with<S: Strategy>(
         equity: outcome.equity,
         counts: outcome.counts,
         tally: Vec::new(),
+        late_reads: Vec::new(),
     })
 }
 

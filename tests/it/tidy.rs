@@ -47,7 +47,7 @@ const LAYERS: &[Layers] = &[
     Layers {
         src: "backtest/src",
         order: &[
-            &["report"],
+            &["report", "lookahead"],
             &["run"],
             &["strategy", "metrics"],
             &["engine"],

@@ -52,12 +52,19 @@ pub struct Bars {
     pub after_spell: Vec<bool>,
     /// The book may be used at the window end.
     pub book_ok: Vec<bool>,
+    /// Nothing was traded: the bar marks, but fills nothing. Empty where volumes are not known.
+    pub no_volume: Vec<bool>,
 }
 
 impl Bars {
     /// How many.
     pub fn len(&self) -> usize {
         self.ts_ms.len()
+    }
+
+    /// May orders fill in bar `i`?
+    pub fn fills(&self, i: usize) -> bool {
+        !self.no_volume.get(i).copied().unwrap_or(false)
     }
 
     /// None at all?

@@ -72,6 +72,8 @@ pub struct DayFacts {
     pub flow: Option<DayFlow>,
     /// Tests of levels, in any order.
     pub tests: Vec<LevelTest>,
+    /// After the close of which day this is known; `None`: of its own bar.
+    pub known: Option<Date>,
 }
 
 /// Cash and bonus shares of an ex-date, for one share held, in units of 10⁻⁸.

@@ -98,6 +98,14 @@ impl Factors {
         self.stale_ms.resize(n, f64::NAN);
     }
 
+    /// Puts the values from bar `from` on into another order.
+    pub(super) fn reorder(&mut self, from: usize, order: &[usize]) {
+        for column in self.columns.iter_mut().chain(std::iter::once(&mut self.stale_ms)) {
+            let old = column[from..].to_vec();
+            column[from..].iter_mut().zip(order).for_each(|(value, k)| *value = old[*k]);
+        }
+    }
+
     /// Adds the values of a bar made of `rows`.
     pub(super) fn push_bar(&mut self, rows: &[&FactorRow]) {
         for (values, column) in self.columns.iter_mut().zip(FACTORS) {

@@ -1,6 +1,7 @@
 //! What a backtest reads: bars and factor columns of each symbol, and the spells without a book.
 
 mod bars;
+mod cut;
 mod daily;
 mod date;
 mod factors;
@@ -63,6 +64,12 @@ impl Dataset {
         }
         series.sort_by(|a, b| (&a.venue, &a.symbol).cmp(&(&b.venue, &b.symbol)));
         Ok(Dataset { step_ms, series: series.into_iter().map(Arc::new).collect() })
+    }
+
+    /// The same with every series replaced by another one of its symbol.
+    pub(crate) fn map(&self, other: impl Fn(&Series) -> Series) -> Dataset {
+        let series = self.series.iter().map(|series| Arc::new(other(series))).collect();
+        Dataset { step_ms: self.step_ms, series }
     }
 
     /// Length of a bar, ms.

@@ -69,6 +69,9 @@ impl<'a> BarEngine<'a> {
         if self.is_locked(&held, i) {
             return self.note_locked_stop(&held, px, i);
         }
+        if !self.series.bars.fills(i) {
+            return;
+        }
         let exit = match self.pending_exit.take() {
             Some((reason, decided_out)) => Some((reason, decided_out)),
             None if held.stop_reached(px) => Some((ExitReason::SlGap, i)),
@@ -89,6 +92,8 @@ impl<'a> BarEngine<'a> {
         let ms = self.series.bars.open_ms[i];
         if self.series.bars.after_spell[i] {
             self.reject(ms, "entry", "book_invalid");
+        } else if !self.series.bars.fills(i) {
+            self.reject(ms, "entry", "no_volume");
         } else {
             self.enter(side, self.series.bars.open[i], i, ms, decided_in, account);
         }
@@ -104,6 +109,9 @@ impl<'a> BarEngine<'a> {
         };
         if self.is_locked(&held, i) {
             return self.note_locked_stop(&held, worst, i);
+        }
+        if !self.series.bars.fills(i) {
+            return;
         }
         let (reason, px, resolved_by) = match (held.stop_reached(worst), held.target_reached(best)) {
             (false, false) => return,
@@ -194,7 +202,10 @@ impl<'a> BarEngine<'a> {
             None => {
                 if let Some(side) = intent.enter.filter(|_| self.exited_in != Some(i)) {
                     let (px, ms) = (self.series.bars.close[i], self.series.known_ms(i));
-                    self.if_book_ok(i, |engine| engine.enter(side, px, i, ms, i, account));
+                    match self.refusal(i) {
+                        None => self.enter(side, px, i, ms, i, account),
+                        Some(cause) => self.reject(ms, "entry", cause),
+                    }
                 }
             }
         }
@@ -202,9 +213,9 @@ impl<'a> BarEngine<'a> {
 
     /// Exits at the close, or, if there is no book then, at the next open there is.
     fn exit_at_close<A: Account>(&mut self, reason: ExitReason, i: usize, account: &mut A) {
-        if !self.series.bars.book_ok[i] {
+        if let Some(cause) = self.refusal(i) {
             self.pending_exit.get_or_insert((reason, i));
-            self.reject(self.series.known_ms(i), reason.as_str(), "book_invalid");
+            self.reject(self.series.known_ms(i), reason.as_str(), cause);
             return;
         }
         let (px, ms) = (self.series.bars.close[i], self.series.known_ms(i));
@@ -225,6 +236,15 @@ impl<'a> BarEngine<'a> {
             | ExitReason::Open => i,
         };
         self.exit(Exit { reason, px, i, ms, decided_out, resolved_by: ResolvedBy::Bar }, account);
+    }
+
+    /// Why nothing fills at the close of bar `i`, if so.
+    fn refusal(&self, i: usize) -> Option<&'static str> {
+        let bars = &self.series.bars;
+        if !bars.book_ok[i] {
+            return Some("book_invalid");
+        }
+        (!bars.fills(i)).then_some("no_volume")
     }
 
     fn if_book_ok(&mut self, i: usize, order: impl FnOnce(&mut Self)) {

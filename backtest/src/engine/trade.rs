@@ -197,6 +197,6 @@ pub struct Rejection {
     pub ts_ms: i64,
     /// `entry`, or the reason of the exit.
     pub what: &'static str,
-    /// `book_invalid`, `no_cash`, `no_slot`, `limit_up`, `limit_down`, `volume_cap`, `suspended` or `ipo_day1`.
+    /// `book_invalid`, `no_cash`, `no_slot`, `limit_up`, `limit_down`, `volume_cap`, `no_volume`, `suspended` or `ipo_day1`.
     pub cause: &'static str,
 }

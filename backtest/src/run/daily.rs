@@ -80,6 +80,7 @@ fn result(data: &DailyData, rules: &AshareRules, config: RunConfig, done: DailyO
         equity: outcome.equity,
         counts: outcome.counts,
         tally: done.tally,
+        late_reads: done.late_reads,
     }
 }
 

@@ -4,7 +4,9 @@ use crate::dataset::{Candidate, DailyData, Date, PriceBasis};
 use crate::engine::daily::account::{Book, Entry, Sale};
 use crate::engine::daily::held::{Pending, rescaled};
 use crate::engine::daily::market::StockDay;
-use crate::engine::daily::{DailyOutcome, DailyRules, DailyStrategy, Part, StockClose, bar_today, check};
+use crate::engine::daily::{
+    DailyOutcome, DailyRules, DailyStrategy, LateRead, Part, StockClose, bar_today, check,
+};
 use crate::engine::{EquityPoint, ExitReason, Rejection};
 use crate::error::Error;
 use crate::model::money::Fen;
@@ -31,6 +33,7 @@ pub fn run_days<S: DailyStrategy>(
         last_close: vec![None; data.stocks.len()],
         days_held: 0,
         counts: Counts::default(),
+        late_reads: Vec::new(),
     };
     for &date in &data.calendar {
         run.day(date)?;
@@ -59,6 +62,7 @@ struct Run<'a, S> {
     last_close: Vec<Option<(i64, usize)>>,
     days_held: usize,
     counts: Counts,
+    late_reads: Vec<LateRead>,
 }
 
 impl<S: DailyStrategy> Run<'_, S> {
@@ -310,6 +314,10 @@ impl<S: DailyStrategy> Run<'_, S> {
             if !bought_at_close {
                 held.note(bar.low, bar.high);
             }
+            if let Some(known) = of.facts[i].known.filter(|known| *known > date) {
+                let (symbol, ts_ms) = (of.code.clone(), date.close_ms());
+                self.late_reads.push(LateRead { symbol, ts_ms, known });
+            }
             if let Some(wanted) = self.strategy.on_close(held, &StockClose { bar, facts: &of.facts[i] }) {
                 held.decide(wanted.reason, wanted.part, i);
             }
@@ -384,6 +392,7 @@ impl<S: DailyStrategy> Run<'_, S> {
             cash: cash.cny(),
             days_held: self.days_held,
             tally,
+            late_reads: self.late_reads,
         })
     }
 }

@@ -20,8 +20,9 @@ pub use account::DailyTrade;
 pub use day::run_days;
 pub use held::{Held, Memo};
 
-use crate::dataset::{Candidate, DailyBar, DailyData, DayFacts};
+use crate::dataset::{Candidate, DailyBar, DailyData, Date, DayFacts};
 use crate::engine::{EquityPoint, ExitReason, Rejection};
+use crate::error::Error;
 use crate::rules::AshareRules;
 
 /// How much an entry buys.
@@ -135,15 +136,28 @@ pub struct DailyOutcome {
     pub days_held: usize,
     /// Counted, by name.
     pub tally: Vec<(&'static str, usize)>,
+    /// Rows that were read before they were known.
+    pub late_reads: Vec<LateRead>,
+}
+
+/// A decision that read a row which was not known yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateRead {
+    /// Whose row.
+    pub symbol: String,
+    /// When it was read, ms UTC.
+    pub ts_ms: i64,
+    /// The day after whose close it is known.
+    pub known: Date,
 }
 
 /// Refuses settings out of range.
 ///
 /// # Errors
 /// No position at all, a cap outside (0, 1], a sizing that is not positive.
-pub(crate) fn check(config: &PortfolioConfig) -> Result<(), crate::error::Error> {
+pub(crate) fn check(config: &PortfolioConfig) -> Result<(), Error> {
     let bad = |name, value: String, expected: &str| {
-        Err(crate::error::Error::Parameter { name, value, expected: expected.to_owned() })
+        Err(Error::Parameter { name, value, expected: expected.to_owned() })
     };
     if !(1..=100_000).contains(&config.max_positions) {
         return bad("max_positions", config.max_positions.to_string(), "1 to 100000");
@@ -167,6 +181,6 @@ pub(crate) fn check(config: &PortfolioConfig) -> Result<(), crate::error::Error>
 }
 
 /// First index of a stock's bars on or after the first day, for engines that walk a calendar.
-pub(crate) fn bar_today(data: &DailyData, stock: usize, date: crate::dataset::Date) -> Option<usize> {
+pub(crate) fn bar_today(data: &DailyData, stock: usize, date: Date) -> Option<usize> {
     data.stocks[stock].index(date)
 }

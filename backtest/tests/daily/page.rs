@@ -1,4 +1,4 @@
-//! `bollinger_micro` over daily tables: the cases of the backtest page, and what must hold for any market.
+//! The cases of the backtest page for `bollinger_micro`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -49,6 +49,7 @@ fn facts(day: &Value, support: i64) -> DayFacts {
         middle_band: day["mid"].as_f64(),
         flow: None,
         tests: test.into_iter().collect(),
+        known: None,
     }
 }
 

@@ -236,11 +236,17 @@ pub enum InputKind {
     StepTooCoarse,
     /// Too many records without a time to merge by.
     NoTime,
+    /// A table lacks a column it cannot do without.
+    MissingColumn,
+    /// Too many rows of a file had to be dropped.
+    InputQuality,
+    /// A file holds rows of another date than the one asked for.
+    DayMismatch,
 }
 
 impl InputKind {
     /// All of them.
-    pub const ALL: [InputKind; 13] = [
+    pub const ALL: [InputKind; 16] = [
         InputKind::Missing,
         InputKind::Unreadable,
         InputKind::Truncated,
@@ -254,6 +260,9 @@ impl InputKind {
         InputKind::SnapshotUnassigned,
         InputKind::StepTooCoarse,
         InputKind::NoTime,
+        InputKind::MissingColumn,
+        InputKind::InputQuality,
+        InputKind::DayMismatch,
     ];
 
     /// Its name in messages and reports.
@@ -272,6 +281,9 @@ impl InputKind {
             InputKind::SnapshotUnassigned => "snapshot_unassigned",
             InputKind::StepTooCoarse => "step_too_coarse",
             InputKind::NoTime => "no_time",
+            InputKind::MissingColumn => "missing_column",
+            InputKind::InputQuality => "input_quality",
+            InputKind::DayMismatch => "day_mismatch",
         }
     }
 }

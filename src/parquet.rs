@@ -3,6 +3,8 @@
 //! Integers are INT64, floats DOUBLE, text UTF-8, a missing cell is null. A file says nothing of when or
 //! where it was written, so equal tables are equal bytes.
 
+pub(crate) mod groups;
+
 use std::io::{Cursor, Write};
 
 use lobstream_market::factor::columns::{Cell, Column, ColumnKind, Field};

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod ahead;
+pub mod ashare;
 mod backoff;
 pub(crate) mod binance;
 #[cfg(feature = "fake-venue")]
@@ -22,6 +23,7 @@ pub mod synthetic;
 pub(crate) mod tardis;
 pub mod unit;
 pub mod writer;
+pub(crate) mod zip;
 
 use std::collections::BTreeMap;
 

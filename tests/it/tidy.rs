@@ -83,7 +83,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("lz4_flex", &["streams/src/lz4.rs"]),
     ("blake3", &["streams/src/digest.rs"]),
     ("mongodb", &["src/mongo.rs"]),
-    ("polars", &["src/parquet.rs"]),
+    ("polars", &["src/parquet.rs", "src/parquet/"]),
     ("plotters", &["backtest/src/report/plot.rs", "backtest/src/report/plot/"]),
     ("minijinja", &["backtest/src/report/html.rs"]),
     ("clap", &["src/cli.rs", "src/cli/"]),

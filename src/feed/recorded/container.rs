@@ -46,8 +46,13 @@ impl Lines {
             io::ErrorKind::NotFound => error(InputKind::Missing, "no such file".into()),
             _ => error(InputKind::Unreadable, e.to_string()),
         })?;
-        let counted = Counted { file, read: read.clone() };
-        let source = unpack(counted).map_err(|(kind, what)| error(kind, what))?;
+        Lines::of(name, Counted { file, read: read.clone() })
+    }
+
+    /// The lines of what a reader gives, unpacked if it is compressed. `name` stands in errors.
+    pub(crate) fn of(name: String, source: impl Read + Send + 'static) -> Result<Lines, InputError> {
+        let error = |kind, what: String| InputError { kind, file: name.clone(), line: None, what };
+        let source = unpack(source).map_err(|(kind, what)| error(kind, what))?;
         let (send, blocks) = sync_channel(BLOCKS_WAITING);
         thread::Builder::new()
             .name("unpack".into())
@@ -105,7 +110,7 @@ const REFUSED: [(&[u8], &str); 5] = [
     (b"version https://git-lfs", "this is a Git LFS pointer, not the file: fetch it with git lfs pull"),
 ];
 
-fn unpack(mut file: Counted) -> Result<Box<dyn Read + Send>, (InputKind, String)> {
+fn unpack(mut file: impl Read + Send + 'static) -> Result<Box<dyn Read + Send>, (InputKind, String)> {
     let unreadable = |e: io::Error| (InputKind::Unreadable, e.to_string());
     let mut magic = Vec::with_capacity(32);
     (&mut file).take(24).read_to_end(&mut magic).map_err(unreadable)?;

@@ -4,6 +4,7 @@
 //! that arrives late, trades, tickers. There are quiet spells, and one message is lost and healed by a second
 //! snapshot. What the price does, and why order flow foretells a little of it, is told in `price`.
 
+pub mod ashare;
 mod dice;
 mod price;
 mod venue;

@@ -68,6 +68,10 @@ pub struct Settings {
     pub commit_records_max: u64,
     /// Time between two checkpoints. Default `None`: 1 s, or 5 s where the log keeps the state.
     pub checkpoint_interval: Option<Duration>,
+    /// A store with more entries than this is not loaded when its task starts: keys are read from the checkpoint
+    /// when they are first touched, so that a restart takes the same time whatever the state holds. `Hot`
+    /// stores, and windows with an index by key, are always loaded. Default 4 096.
+    pub load_entries_max: usize,
     /// Records taken from a partition at a time. Default 256, at least 1.
     pub take_max: usize,
     /// How long a transaction call is tried again, and how long `drain` may take. Default 15 s.
@@ -99,6 +103,7 @@ impl Default for Settings {
             commit_bytes_max: 64 << 20,
             commit_records_max: 100_000,
             checkpoint_interval: None,
+            load_entries_max: 4_096,
             take_max: 256,
             txn_deadline: Duration::from_secs(15),
             suspended_max: Duration::from_secs(60),

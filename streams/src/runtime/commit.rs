@@ -21,8 +21,8 @@ use crate::runtime::state::TaskState;
 use crate::runtime::thread::{Assigned, StreamThread};
 use crate::runtime::txn::{Note, Txn};
 use crate::settings::Sharing;
+use crate::store::TaskId;
 use crate::store::checkpoint::Checkpoint;
-use crate::store::{Since, TaskId};
 use crate::time::Mono;
 use crate::wire::Writer;
 
@@ -105,7 +105,7 @@ impl<M: Clone + 'static> StreamThread<M> {
         if checkpoint {
             self.checkpoint_at = now;
         }
-        let mut sealed = self.seal(checkpoint);
+        let mut sealed = self.seal(checkpoint)?;
         let ships = self.is_local() && sealed.iter().any(|one| one.changes.is_some());
         if ships || sealed.iter().any(|one| one.decision.is_some()) {
             match self.end_transaction(&mut sealed) {
@@ -150,7 +150,7 @@ impl<M: Clone + 'static> StreamThread<M> {
     }
 
     /// Decides what has to be written.
-    fn seal(&mut self, checkpoint: bool) -> Vec<Sealed> {
+    fn seal(&mut self, checkpoint: bool) -> Result<Vec<Sealed>, Error> {
         let mut sealed = Vec::new();
         for (index, assigned) in self.tasks.iter_mut().enumerate() {
             let task = &mut assigned.task;
@@ -164,13 +164,14 @@ impl<M: Clone + 'static> StreamThread<M> {
                 .as_ref()
                 .filter(|_| due)
                 .map(|known| known.changes(task.id, &task.stores, &mut task.sums));
+            task.check_base()?;
             let state = changes.as_ref().map(|_| task.sums.total());
             let decision = progress.then(|| task.decide(state));
             if decision.is_some() || changes.is_some() {
                 sealed.push(Sealed { index, decision, changes });
             }
         }
-        sealed
+        Ok(sealed)
     }
 
     fn end_transaction(&mut self, sealed: &mut [Sealed]) -> Result<(), SendError> {
@@ -271,6 +272,9 @@ impl<M: Clone + 'static> StreamThread<M> {
             let written = assigned.checkpoints.as_ref().map(|known| known.write(id, last, &writes));
             if matches!(written, Some(Ok(true))) {
                 assigned.checkpoint_epoch = decision.epoch;
+                if let Some(base) = &assigned.task.base {
+                    base.moved_to(decision.epoch);
+                }
             }
         }
     }
@@ -325,8 +329,8 @@ impl<M: Clone + 'static> StreamThread<M> {
 
     fn checkpointed(&mut self, index: usize) {
         let assigned = &mut self.tasks[index];
-        assigned.task.stores.settled(Since::Checkpoint);
         assigned.checkpoint_epoch = assigned.task.epoch;
+        assigned.task.checkpointed(assigned.checkpoint_epoch);
         (assigned.checkpoint_failures, assigned.suspended_at) = (0, None);
         if assigned.task.state == TaskState::Suspended {
             assigned.task.state.become_next(TaskState::Running);

@@ -12,7 +12,7 @@
 pub(crate) mod pool;
 
 use crate::digest::StateDigest;
-use crate::error::{Error, LogError, StoreError};
+use crate::error::{Error, LogError};
 use crate::log::{Answer, Commit, Consumer, Log, Tp, topic};
 use crate::record::{Batch, Offset};
 use crate::runtime::decision::{Decision, Position};
@@ -20,6 +20,7 @@ use crate::runtime::merge::Pick;
 use crate::runtime::task::Task;
 use crate::runtime::txn::Note;
 use crate::store::Origin;
+use crate::store::base::Base;
 use crate::store::checkpoint::{Checkpoint, Checkpoints};
 use crate::wire::Reader;
 
@@ -68,10 +69,12 @@ impl Restore {
         committed: &[Option<Commit>],
         checkpoints: Option<&Checkpoints>,
         reader: &mut dyn Consumer,
+        load_entries_max: usize,
     ) -> Result<Option<Restore>, Error> {
         let note = common_note(task, committed)?;
         let target = note.as_ref().map_or(0, |note| note.epoch);
-        let loaded = checkpoints.map(|known| load(task, known, target)).transpose()?.flatten();
+        let loaded =
+            checkpoints.map(|known| load(task, known, target, load_entries_max)).transpose()?.flatten();
         if loaded.is_none() {
             start_at_first(task, log)?;
         }
@@ -103,6 +106,18 @@ impl Restore {
 
     /// Does a bounded part of the work.
     pub(crate) fn step<M: Clone + 'static>(
+        &mut self,
+        task: &mut Task<M>,
+        log: &dyn Log,
+        app: &str,
+        reader: &mut dyn Consumer,
+    ) -> Result<Step, Error> {
+        let step = self.step_on(task, log, app, reader)?;
+        task.check_base()?;
+        Ok(step)
+    }
+
+    fn step_on<M: Clone + 'static>(
         &mut self,
         task: &mut Task<M>,
         log: &dyn Log,
@@ -291,14 +306,20 @@ fn load<M: Clone + 'static>(
     task: &mut Task<M>,
     checkpoints: &Checkpoints,
     committed: u64,
+    load_entries_max: usize,
 ) -> Result<Option<()>, Error> {
     let id = task.id;
     let refused = |what: String| Error::CheckpointRefused { task: id.to_string(), what };
     let Some(checkpoint) = checkpoints.load(id)? else { return Ok(None) };
     let checkpoint = checkpoint.map_err(|e| refused(e.to_string()))?;
     check(task, &checkpoint, committed).map_err(refused)?;
-    load_stores(task, checkpoints)?;
-    if task.sums.total() != checkpoint.digest {
+    let base = Base::new(checkpoints.clone(), id, checkpoint.epoch);
+    let whole = load_stores(task, checkpoints, &base, load_entries_max)?;
+    base.check()?;
+    if !whole {
+        task.sums.begin_at(checkpoint.digest);
+        task.base = Some(base);
+    } else if task.sums.total() != checkpoint.digest {
         return Err(refused("its entries are not those it was made of".to_owned()));
     }
     let position = Position::decode(&mut Reader(&checkpoint.position)).map_err(|e| refused(e.to_string()))?;
@@ -319,11 +340,27 @@ fn check<M: Clone + 'static>(task: &Task<M>, checkpoint: &Checkpoint, committed:
     Ok(())
 }
 
-fn load_stores<M: Clone + 'static>(task: &mut Task<M>, checkpoints: &Checkpoints) -> Result<(), Error> {
+/// Gives the stores their entries. `false`: some have many, and lean on the checkpoint instead.
+fn load_stores<M: Clone + 'static>(
+    task: &mut Task<M>,
+    checkpoints: &Checkpoints,
+    base: &Base,
+    load_entries_max: usize,
+) -> Result<bool, Error> {
     let Task { stores, sums, id, .. } = task;
+    let mut whole = true;
     for slot in &mut stores.0 {
-        let entries: Result<_, StoreError> = checkpoints.entries(&slot.name, id.partition);
-        for (key, value) in entries? {
+        let first = load_entries_max.saturating_add(1);
+        let mut entries = checkpoints.first_entries(&slot.name, id.partition, first)?;
+        if entries.len() > load_entries_max {
+            if slot.store.lean_on(base.of(&slot.name)) {
+                sums.lean_on(slot.id, base.of(&slot.name));
+                whole = false;
+                continue;
+            }
+            entries = checkpoints.entries(&slot.name, id.partition)?;
+        }
+        for (key, value) in entries {
             sums.set(slot.id, &slot.name, &key, Some(&value));
             let loaded = slot.store.load(&key, Some(&value), Origin::Checkpoint);
             loaded.map_err(|e| Error::CheckpointRefused {
@@ -332,7 +369,7 @@ fn load_stores<M: Clone + 'static>(task: &mut Task<M>, checkpoints: &Checkpoints
             })?;
         }
     }
-    Ok(())
+    Ok(whole)
 }
 
 /// Changelogs have brought the stores to the epoch of a decision: the rest of the state is in it.

@@ -18,7 +18,8 @@ use crate::runtime::rebalance::is_exact;
 use crate::runtime::state::TaskState;
 use crate::runtime::tick::Ticks;
 use crate::settings::Settings;
-use crate::store::checkpoint::Sums;
+use crate::store::base::Base;
+use crate::store::sums::Sums;
 use crate::store::{Failure, Since, Stores};
 use crate::time::{Mono, Ts};
 use crate::topology::processor::{Poison, TaskId};
@@ -49,6 +50,8 @@ pub(crate) struct Task<M> {
     pub(crate) merge: Merge,
     pub(crate) stores: Stores,
     pub(crate) sums: Sums,
+    /// What stores with many entries read from, after a restart.
+    pub(crate) base: Option<Base>,
     pub(crate) outbox: Outbox,
     pub(crate) tally: Tally,
     /// Why it takes nothing any more, once what it has done is committed.
@@ -120,6 +123,7 @@ impl<M: Clone + 'static> Task<M> {
             merge,
             joints,
             sums: Sums::default(),
+            base: None,
             dead_letters: outbox.target(own(topic::dead_letter(app))),
             decisions: outbox.target(own(topic::decisions(app))),
             changelogs,
@@ -158,7 +162,21 @@ impl<M: Clone + 'static> Task<M> {
         registered.map_err(|failure| self.failed(failure))?;
         self.stores.begin();
         self.outbox.settle();
-        Ok(())
+        self.check_base()
+    }
+
+    /// Has everything been read that the nodes asked their stores for?
+    pub(crate) fn check_base(&self) -> Result<(), Error> {
+        self.base.as_ref().map_or(Ok(()), Base::check)
+    }
+
+    /// A checkpoint of this epoch was written.
+    pub(crate) fn checkpointed(&mut self, epoch: u64) {
+        self.stores.settled(Since::Checkpoint);
+        self.sums.settled();
+        if let Some(base) = &self.base {
+            base.moved_to(epoch);
+        }
     }
 
     /// Lets the nodes end.
@@ -173,7 +191,10 @@ impl<M: Clone + 'static> Task<M> {
         for _ in 0..max {
             let pick = self.merge.pick();
             match pick {
-                Pick::Record(channel) | Pick::Beacon(channel) => self.take_head(channel, pick)?,
+                Pick::Record(channel) | Pick::Beacon(channel) => {
+                    self.take_head(channel, pick)?;
+                    self.check_base()?;
+                }
                 Pick::Wait(_) | Pick::End => return Ok(pick),
             }
             if self.halted.is_some() {

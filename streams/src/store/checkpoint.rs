@@ -7,23 +7,23 @@
 //! ```
 //! All of one checkpoint is written in one LMDB transaction: what is found is one epoch, never a mixture.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::digest::{Chain, StateDigest};
 use crate::error::StoreError;
 use crate::lmdb::Env;
 use crate::log::StateWrites;
-use crate::record::{CodecError, Key, Offset};
+use crate::record::{CodecError, Offset};
 use crate::store::TaskId;
-use crate::store::{Since, StoreId, Stores};
+use crate::store::sums::Sums;
+use crate::store::{Since, Stores};
 use crate::time::Ts;
 use crate::wire::{Reader, Writer};
 
 const VERSION: u8 = 1;
 
 /// What lies beside the entries of a checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The committed epoch that it is the state of.
     pub epoch: u64,
@@ -75,6 +75,12 @@ impl Checkpoint {
 }
 
 impl Checkpoint {
+    /// The epoch of an encoded one, which stands at its beginning.
+    pub(crate) fn epoch_of(bytes: &[u8]) -> Option<u64> {
+        let mut r = Reader(bytes);
+        r.u8().ok().filter(|version| *version == VERSION).and_then(|_| r.u64().ok())
+    }
+
     /// Stream time, which stands at the beginning of a position: n u64 · option{T i64}.
     pub(crate) fn stream_time(&self) -> Option<Ts> {
         let mut r = Reader(&self.position);
@@ -115,11 +121,11 @@ pub trait CheckpointStore: Send + Sync {
     /// # Errors
     /// It cannot be read.
     fn get(&self, database: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
-    /// Entries whose keys begin with `prefix`, which is cut off.
+    /// Entries whose keys begin with `prefix`, which is cut off; the first `most` of them.
     ///
     /// # Errors
     /// They cannot be read.
-    fn prefix(&self, database: &str, prefix: &[u8]) -> Result<Entries, StoreError>;
+    fn prefix(&self, database: &str, prefix: &[u8], most: usize) -> Result<Entries, StoreError>;
     /// Shows a head and then entries, as long as `show` wants more. A store that others write meanwhile shows
     /// both of one moment; this does for one that has a single thread.
     ///
@@ -128,7 +134,7 @@ pub trait CheckpointStore: Send + Sync {
     fn look(&self, place: Place<'_>, show: &mut dyn FnMut(Shown<'_>) -> bool) -> Result<(), StoreError> {
         let Some(head) = self.get(place.head.0, place.head.1)? else { return Ok(()) };
         if show(Shown::Head(&head)) {
-            let entries = self.prefix(place.entries, place.prefix)?;
+            let entries = self.prefix(place.entries, place.prefix, usize::MAX)?;
             let mut wanted = entries.iter().filter(|(key, _)| key.as_slice() >= place.from);
             wanted.all(|(key, value)| show(Shown::Entry(key, value)));
         }
@@ -158,10 +164,10 @@ impl CheckpointStore for Env {
         self.read(|view| Ok(view.get(db, key)?.map(<[u8]>::to_vec)))
     }
 
-    fn prefix(&self, database: &str, prefix: &[u8]) -> Result<Entries, StoreError> {
+    fn prefix(&self, database: &str, prefix: &[u8], most: usize) -> Result<Entries, StoreError> {
         let db = self.database(database)?;
         self.read(|view| {
-            let entries = view.prefix(db, prefix)?;
+            let entries = view.prefix(db, prefix)?.take(most);
             entries.map(|e| e.map(|(key, value)| (key[prefix.len()..].to_vec(), value.to_vec()))).collect()
         })
     }
@@ -235,7 +241,17 @@ impl Checkpoints {
     /// # Errors
     /// The store cannot be read.
     pub fn entries(&self, store: &str, partition: u32) -> Result<Entries, StoreError> {
-        self.kept.prefix(&self.store(store), &partition.to_be_bytes())
+        self.first_entries(store, partition, usize::MAX)
+    }
+
+    /// The first `most` of them.
+    pub(crate) fn first_entries(
+        &self,
+        store: &str,
+        partition: u32,
+        most: usize,
+    ) -> Result<Entries, StoreError> {
+        self.kept.prefix(&self.store(store), &partition.to_be_bytes(), most)
     }
 
     /// Shows the head of a task's checkpoint, then entries of a store from a key on, all of one moment, as long
@@ -299,62 +315,13 @@ impl Checkpoints {
     }
 }
 
-/// The digest of a task's stores, kept up to date key by key.
-#[derive(Debug, Default)]
-pub(crate) struct Sums {
-    entries: BTreeMap<(StoreId, Key), u128>,
-    total: StateDigest,
-}
-
-impl Sums {
-    /// A key has this value now.
-    pub(crate) fn set(&mut self, id: StoreId, store: &str, key: &[u8], value: Option<&[u8]>) {
-        let place = (id, Key::new(key));
-        let old = match value {
-            Some(value) => {
-                let mut one = StateDigest::default();
-                one.add(store, key, value);
-                self.total.0 = self.total.0.wrapping_add(one.0);
-                self.entries.insert(place, one.0)
-            }
-            None => self.entries.remove(&place),
-        };
-        self.total.0 = self.total.0.wrapping_sub(old.unwrap_or(0));
-    }
-
-    /// Learns of everything that changed since the last checkpoint.
-    pub(crate) fn absorb(&mut self, stores: &Stores) -> StateDigest {
-        for slot in &stores.0 {
-            slot.store
-                .changed(Since::Checkpoint, &mut |key, value| self.set(slot.id, &slot.name, key, value));
-        }
-        self.total
-    }
-
-    /// The digest of one entry, if there is one.
-    pub(crate) fn entry(&self, id: StoreId, key: &[u8]) -> Option<StateDigest> {
-        self.entries.get(&(id, Key::new(key))).copied().map(StateDigest)
-    }
-
-    /// The keys of a store, in order.
-    pub(crate) fn keys(&self, id: StoreId) -> impl Iterator<Item = &Key> {
-        let from = (id, Key::new(b""));
-        self.entries.range(from..).take_while(move |((store, _), _)| *store == id).map(|((_, key), _)| key)
-    }
-
-    /// The digest of all entries.
-    pub(crate) fn total(&self) -> StateDigest {
-        self.total
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::lmdb::EnvOptions;
     use crate::store::Slot;
     use crate::store::kv::{Kv, KvStore};
-    use crate::store::{Origin, StoreDefinition};
+    use crate::store::{Origin, StoreDefinition, StoreId};
 
     fn stores() -> Stores {
         let spec = Kv::new("counts").spec();

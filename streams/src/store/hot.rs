@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::record::{CodecError, Key};
+use crate::store::base::StoreBase;
 use crate::store::{
     Changelog, Failure, KEY_MAX, OnChange, Origin, Since, Store, StoreDefinition, StoreKind, StoreSpec,
 };
@@ -221,6 +222,11 @@ impl<S: HotState> Store for HotStore<S> {
             }
         }
         Ok(())
+    }
+
+    /// Objects are gone through in every tick: all of them live here.
+    fn lean_on(&mut self, _: StoreBase) -> bool {
+        false
     }
 
     fn changed(&self, since: Since, tell: &mut OnChange<'_>) {

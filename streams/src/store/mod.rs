@@ -1,9 +1,11 @@
 //! What a processor remembers: named stores of one task, changed in RAM, written to LMDB at checkpoints.
 
+pub(crate) mod base;
 pub mod checkpoint;
 pub mod hot;
 pub mod kv;
 mod stored;
+pub(crate) mod sums;
 pub mod view;
 pub mod window;
 
@@ -12,6 +14,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use self::base::StoreBase;
 use crate::record::CodecError;
 
 pub use stored::Stored;
@@ -179,6 +182,8 @@ pub(crate) trait Store: Send {
     fn undo(&mut self, failure: Failure);
     /// Puts an entry back; `None` removes it. `origin` tells whether the next checkpoint must hold it.
     fn load(&mut self, key: &[u8], value: Option<&[u8]>, origin: Origin) -> Result<(), CodecError>;
+    /// From now on what it does not hold is in the checkpoint. `false`: it must be given all entries instead.
+    fn lean_on(&mut self, base: StoreBase) -> bool;
     /// Tells every key changed since then.
     fn changed(&self, since: Since, tell: &mut OnChange<'_>);
     /// What [`Store::changed`] told is safe now.

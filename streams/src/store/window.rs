@@ -3,15 +3,18 @@
 //! ```text
 //! key of an entry   (start + 2⁶³) u64 big-endian · key       so that bytes sort as times do
 //! ```
-//! Values stay decoded in RAM; bytes are made only when a checkpoint or a changelog asks.
+//! Values stay decoded in RAM; bytes are made only when a checkpoint or a changelog asks. After a restart the
+//! starts of all windows are known, so what is due is too; values are read from the checkpoint when they are
+//! first asked for, those of a window that is taken or looked through all at once.
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::record::{CodecError, Key};
+use crate::store::base::StoreBase;
 use crate::store::{
     Changelog, Failure, KEY_MAX, OnChange, Origin, Since, Store, StoreDefinition, StoreKind, StoreSpec,
     Stored,
@@ -38,7 +41,7 @@ impl<S: Stored> Window<S> {
         Window { changelog, ..self }
     }
 
-    /// Keeps an index by key too, for [`WindowStore::starts`].
+    /// Keeps an index by key too, for [`WindowStore::starts`]. After a restart all of it is loaded.
     pub fn by_key(self) -> Window<S> {
         Window { by_key: true, ..self }
     }
@@ -119,6 +122,10 @@ impl<S> Slot<S> {
 #[derive(Debug)]
 pub struct WindowStore<S> {
     panes: BTreeMap<Ts, Pane<S>>,
+    base: Option<StoreBase>,
+    /// Windows of which the base may have entries that are not in `panes`. Nothing is ever removed from one of
+    /// them before all of it was read.
+    unread: BTreeSet<Ts>,
     by_key: Option<BTreeMap<Key, Vec<Ts>>>,
     /// Counts records, so that a new one need not visit the slots of the last.
     record: u64,
@@ -132,6 +139,8 @@ impl<S: Stored> WindowStore<S> {
     fn new(by_key: bool) -> WindowStore<S> {
         WindowStore {
             panes: BTreeMap::new(),
+            base: None,
+            unread: BTreeSet::new(),
             by_key: by_key.then(BTreeMap::new),
             record: 1,
             journal: Vec::new(),
@@ -142,8 +151,9 @@ impl<S: Stored> WindowStore<S> {
     }
 
     /// The value of a key in the window that begins at `start`.
-    pub fn get(&self, start: Ts, key: &[u8]) -> Option<&S> {
-        Some(&self.panes.get(&start)?.get(key)?.state)
+    pub fn get(&mut self, start: Ts, key: &[u8]) -> Option<&S> {
+        self.fetch(start, key);
+        self.held(start, key)
     }
 
     /// Changes a value in place, making it by `init` first if there is none.
@@ -157,6 +167,7 @@ impl<S: Stored> WindowStore<S> {
         init: impl FnOnce() -> S,
         change: impl FnOnce(&mut S) -> R,
     ) -> R {
+        self.fetch(start, key);
         if let Some(slot) = self.panes.get_mut(&start).and_then(|pane| pane.get_mut(&**key)) {
             if slot.in_record != self.record {
                 slot.in_record = self.record;
@@ -177,6 +188,7 @@ impl<S: Stored> WindowStore<S> {
     /// If the key is longer than [`KEY_MAX`]: the record becomes a dead letter.
     pub fn put(&mut self, start: Ts, key: &Key, state: S) {
         assert!(key.len() <= KEY_MAX, "a key of {} bytes, {KEY_MAX} are possible", key.len());
+        self.fetch(start, key);
         let mut slot = Slot { in_record: self.record, ..Slot::new(state) };
         mark(&mut slot, start, key, &mut self.in_epoch, &mut self.since_checkpoint, &mut self.dirty_bytes);
         let old = self.insert(start, key.clone(), slot);
@@ -185,6 +197,7 @@ impl<S: Stored> WindowStore<S> {
 
     /// Removes a value and returns it; `None` if it was absent.
     pub fn remove(&mut self, start: Ts, key: &[u8]) -> Option<S> {
+        self.read(start);
         let state = self.take_out(start, key)?;
         self.removed(Place { start, key: Key::new(key) }, state.clone());
         Some(state)
@@ -192,6 +205,7 @@ impl<S: Stored> WindowStore<S> {
 
     /// Removes a whole window and returns its values in order of their keys.
     pub fn take(&mut self, start: Ts) -> Vec<(Key, S)> {
+        self.read(start);
         let Some(pane) = self.panes.remove(&start) else { return Vec::new() };
         let mut taken: Vec<(Key, S)> = pane.into_iter().map(|(key, slot)| (key, slot.state)).collect();
         taken.sort_unstable_by(|a, b| a.0.cmp(&b.0));
@@ -211,17 +225,24 @@ impl<S: Stored> WindowStore<S> {
 
     /// Start of the first window.
     pub fn first(&self) -> Option<Ts> {
-        self.panes.first_key_value().map(|(start, _)| *start)
+        let held = self.panes.keys().next();
+        held.into_iter().chain(self.unread.first()).min().copied()
     }
 
     /// Start of the first window that begins after this instant.
     pub fn first_after(&self, after: Ts) -> Option<Ts> {
         use std::ops::Bound::{Excluded, Unbounded};
-        self.panes.range((Excluded(after), Unbounded)).next().map(|(start, _)| *start)
+        let held = self.panes.range((Excluded(after), Unbounded)).next().map(|(start, _)| start);
+        held.into_iter().chain(self.unread.range((Excluded(after), Unbounded)).next()).min().copied()
     }
 
     /// Values of one window in order of their keys.
-    pub fn window(&self, start: Ts) -> Vec<(&Key, &S)> {
+    pub fn window(&mut self, start: Ts) -> Vec<(&Key, &S)> {
+        self.read(start);
+        self.held_window(start)
+    }
+
+    fn held_window(&self, start: Ts) -> Vec<(&Key, &S)> {
         let pane = self.panes.get(&start).into_iter().flatten();
         let mut entries: Vec<(&Key, &S)> = pane.map(|(key, slot)| (key, &slot.state)).collect();
         entries.sort_unstable_by_key(|(key, _)| *key);
@@ -229,9 +250,13 @@ impl<S: Stored> WindowStore<S> {
     }
 
     /// Everything, in order of windows and keys.
-    pub fn iter(&self) -> impl Iterator<Item = (Ts, &Key, &S)> {
+    pub fn iter(&mut self) -> impl Iterator<Item = (Ts, &Key, &S)> {
+        while let Some(start) = self.unread.first().copied() {
+            self.read(start);
+        }
         let starts = self.panes.keys().copied();
-        starts.flat_map(|start| self.window(start).into_iter().map(move |(key, state)| (start, key, state)))
+        let window = |start| self.held_window(start).into_iter();
+        starts.flat_map(move |start| window(start).map(move |(key, state)| (start, key, state)))
     }
 
     /// Starts of the windows that have this key, ascending; of a store that was declared
@@ -239,6 +264,49 @@ impl<S: Stored> WindowStore<S> {
     pub fn starts(&self, key: &[u8]) -> &[Ts] {
         let starts = self.by_key.as_ref().and_then(|by_key| by_key.get(key));
         starts.map_or(&[], Vec::as_slice)
+    }
+
+    /// Windows that have this key and its value in them, ascending; of a store that was declared
+    /// [`by_key`](Window::by_key).
+    pub fn of_key(&self, key: &[u8]) -> impl Iterator<Item = (Ts, &S)> {
+        self.starts(key).iter().filter_map(move |start| Some((*start, self.held(*start, key)?)))
+    }
+
+    fn held(&self, start: Ts, key: &[u8]) -> Option<&S> {
+        Some(&self.panes.get(&start)?.get(key)?.state)
+    }
+
+    /// Brings an entry here that only the base has.
+    fn fetch(&mut self, start: Ts, key: &[u8]) {
+        if !self.unread.contains(&start) || self.held(start, key).is_some() {
+            return;
+        }
+        let Some(base) = &self.base else { return };
+        let place = entry_key(start, key);
+        if let Some(bytes) = base.get(&place) {
+            match S::decode(&bytes) {
+                Ok(state) => drop(self.insert(start, Key::new(key), Slot::new(state))),
+                Err(e) => base.refuse(&place, &e),
+            }
+        }
+    }
+
+    /// Brings a whole window here.
+    fn read(&mut self, start: Ts) {
+        if !self.unread.remove(&start) {
+            return;
+        }
+        let Some(base) = self.base.clone() else { return };
+        for (bytes, value) in base.prefix(&start_bytes(start)) {
+            let Some(Place { key, .. }) = place(&bytes) else { continue };
+            if self.held(start, &key).is_some() {
+                continue;
+            }
+            match S::decode(&value) {
+                Ok(state) => drop(self.insert(start, key, Slot::new(state))),
+                Err(e) => base.refuse(&bytes, &e),
+            }
+        }
     }
 
     fn insert(&mut self, start: Ts, key: Key, slot: Slot<S>) -> Option<S> {
@@ -345,9 +413,28 @@ impl<S: Stored> Store for WindowStore<S> {
                 let slot = Slot { since_checkpoint, ..Slot::new(S::decode(bytes)?) };
                 self.insert(place.start, place.key, slot);
             }
-            None => drop(self.take_out(place.start, &place.key)),
+            None => {
+                self.read(place.start);
+                drop(self.take_out(place.start, &place.key));
+            }
         }
         Ok(())
+    }
+
+    /// The first key of each window tells its start; nothing else is read. An index by key needs all keys.
+    fn lean_on(&mut self, base: StoreBase) -> bool {
+        if self.by_key.is_some() {
+            return false;
+        }
+        let mut from = Some(Ts::MIN);
+        while let Some(next) = from {
+            let first = base.page(&start_bytes(next), 1);
+            let start = first.first().and_then(|(key, _)| place(key)).map(|place| place.start);
+            self.unread.extend(start);
+            from = start.and_then(|start| start.0.checked_add(1)).map(Ts);
+        }
+        self.base = Some(base);
+        true
     }
 
     fn changed(&self, since: Since, tell: &mut OnChange<'_>) {
@@ -360,7 +447,7 @@ impl<S: Stored> Store for WindowStore<S> {
             key.extend_from_slice(&start_bytes(place.start));
             key.extend_from_slice(&place.key);
             value.clear();
-            let state = self.get(place.start, &place.key).map(|state| state.encode(&mut value));
+            let state = self.held(place.start, &place.key).map(|state| state.encode(&mut value));
             tell(&key, state.map(|()| value.as_slice()));
         }
     }

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::log::StateWrites;
 use crate::log::memory::Died;
 use crate::log::memory::random::Random;
-use crate::store::checkpoint::{CheckpointStore, Entries, Guard};
+use crate::store::checkpoint::{CheckpointStore, Entries, Guard, Place, Shown};
 
 /// Commits that a power cut can reach.
 const REACH: usize = 3;
@@ -184,12 +184,26 @@ impl CheckpointStore for Opened {
         Ok(table.and_then(|table| table.get(key)).cloned())
     }
 
-    fn prefix(&self, database: &str, prefix: &[u8]) -> Result<Entries, StoreError> {
+    fn prefix(&self, database: &str, prefix: &[u8], most: usize) -> Result<Entries, StoreError> {
         let platters = self.disk.lock();
         let table = platters.folders.get(&self.dir).and_then(|folder| folder.tables.get(database));
         let from = table.into_iter().flat_map(|table| table.range(prefix.to_vec()..));
-        let found = from.take_while(|(key, _)| key.starts_with(prefix));
+        let found = from.take_while(|(key, _)| key.starts_with(prefix)).take(most);
         Ok(found.map(|(key, value)| (key[prefix.len()..].to_vec(), value.clone())).collect())
+    }
+
+    fn look(&self, place: Place<'_>, show: &mut dyn FnMut(Shown<'_>) -> bool) -> Result<(), StoreError> {
+        let Some(head) = self.get(place.head.0, place.head.1)? else { return Ok(()) };
+        if show(Shown::Head(&head)) {
+            let platters = self.disk.lock();
+            let table = platters.folders.get(&self.dir).and_then(|folder| folder.tables.get(place.entries));
+            let from = [place.prefix, place.from].concat();
+            let mut entries = table.into_iter().flat_map(|table| table.range(from.clone()..));
+            entries.all(|(key, value)| {
+                key.strip_prefix(place.prefix).is_some_and(|key| show(Shown::Entry(key, value)))
+            });
+        }
+        Ok(())
     }
 
     fn write_if(&self, guard: &Guard<'_>, writes: &StateWrites) -> Result<bool, StoreError> {
@@ -236,6 +250,6 @@ mod tests {
         assert!(write(&*a, b"0000x", Some(b"3")).is_err());
         let expected = [(b"x".to_vec(), b"1".to_vec()), (b"y".to_vec(), b"2".to_vec())];
         assert_eq!(disk.entries("db").into_iter().collect::<Vec<_>>(), expected);
-        assert_eq!(a.prefix("db", b"000").expect("readable"), [(b"0x".to_vec(), b"1".to_vec())]);
+        assert_eq!(a.prefix("db", b"000", 9).expect("readable"), [(b"0x".to_vec(), b"1".to_vec())]);
     }
 }

@@ -494,6 +494,7 @@ fn settings(random: &mut Random, instance: u32, in_group: bool) -> Settings {
         assignment,
         commit_interval: Duration::from_millis(5 + random.below(60)),
         checkpoint_interval: Some(Duration::from_millis(20 + random.below(200))),
+        load_entries_max: [0, 5, 4_096][random.below(3) as usize],
         take_max: [1, 7, 50, 256][random.below(4) as usize],
         commit_records_max: 1 + random.below(500),
         poison_percent_max: 100,

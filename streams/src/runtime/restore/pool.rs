@@ -297,6 +297,7 @@ impl<M: Clone + 'static> Active<M> {
             &committed,
             self.job.checkpoints.as_ref(),
             &mut *self.reader,
+            shared.settings.load_entries_max,
         )?;
         let checkpoint_epoch = task.epoch;
         let restore = restore.map(Box::new);

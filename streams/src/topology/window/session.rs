@@ -35,11 +35,10 @@ impl<V, L: Fold<V>> Session<V, L> {
     /// Open sessions of a key that a record at `ts` belongs to, earliest first.
     fn touched<M>(&self, ctx: &mut Context<'_, M>, key: &Key, ts: i64) -> Vec<Ts> {
         let store = ctx.window(self.store);
-        let near = |first: &&Ts| {
-            let last = store.get(**first, key).map_or(i64::MIN, |pane| pane.last);
-            first.0 - self.gap <= ts && ts <= last.saturating_add(self.gap)
+        let near = |(first, pane): &(Ts, &Pane<L::State>)| {
+            first.0 - self.gap <= ts && ts <= pane.last.saturating_add(self.gap)
         };
-        store.starts(key).iter().filter(near).copied().collect()
+        store.of_key(key).filter(near).map(|(first, _)| first).collect()
     }
 
     /// Makes one session of those touched and the record: its first instant and what it holds.

@@ -251,9 +251,10 @@
 //!
 //! # State, and where it lies
 //!
-//! Stores live in RAM, the whole of them; a task writes what has changed to LMDB at checkpoints. [`Kv`] holds bytes,
-//! [`Window`] values by window and key, [`Hot`] typed objects that are changed in place. Keys have at most
-//! [`KEY_MAX`](store::KEY_MAX) bytes.
+//! Stores live in RAM; a task writes what has changed to LMDB at checkpoints. [`Kv`] holds bytes, [`Window`] values by
+//! window and key, [`Hot`] typed objects that are changed in place. Keys have at most [`KEY_MAX`](store::KEY_MAX)
+//! bytes. A restart does not load a large state: keys come from the checkpoint when they are first touched
+//! ([`Settings::load_entries_max`]; `Hot` stores, sessions and windowed joins are loaded whole).
 //!
 //! | log | checkpoints | changelog topic |
 //! |---|---|---|
@@ -411,6 +412,7 @@
 //! [`Processor`]: topology::processor::Processor
 //! [`Processor::poisoned`]: topology::processor::Processor::poisoned
 //! [`Progress`]: runtime::metrics::Progress
+//! [`Settings::load_entries_max`]: settings::Settings::load_entries_max
 //! [`Settings::n_threads`]: settings::Settings::n_threads
 //! [`Settings::poison_percent_max`]: settings::Settings::poison_percent_max
 //! [`Sim`]: testing::Sim

@@ -129,6 +129,22 @@ pub(crate) fn run(args: &Args, topology: impl Fn(&str, &str, &str) -> Made) -> O
     println!("done");
     let counted = progress.snapshot();
     println!("{} in, {} out, {} commits", counted.records_in, counted.records_out, counted.commits);
+    for (what, took) in [
+        ("commit", counted.commit),
+        ("drain", counted.drain),
+        ("checkpoint", counted.checkpoint),
+        ("restore", counted.restore),
+    ] {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        println!(
+            "{what} n {} p50 {:.2} ms p99 {:.2} ms max {:.2} ms",
+            took.n,
+            ms(took.p50),
+            ms(took.p99),
+            ms(took.max)
+        );
+    }
+    println!("restored {} records", counted.restore_records);
     if until == Until::End {
         wait_for_end_of_input();
     }

@@ -15,7 +15,7 @@ use crate::error::{Error, LogError, SendError, StoreError, TxnClass, TxnError};
 use crate::log::{Commit, StateWrites, Tp, topic};
 use crate::record::Offset;
 use crate::runtime::decision::Decision;
-use crate::runtime::metrics::Counter;
+use crate::runtime::metrics::{Counter, Span};
 use crate::runtime::rebalance;
 use crate::runtime::state::TaskState;
 use crate::runtime::thread::{Assigned, StreamThread};
@@ -108,8 +108,9 @@ impl<M: Clone + 'static> StreamThread<M> {
         let mut sealed = self.seal(checkpoint)?;
         let ships = self.is_local() && sealed.iter().any(|one| one.changes.is_some());
         if ships || sealed.iter().any(|one| one.decision.is_some()) {
+            let began = self.mono();
             match self.end_transaction(&mut sealed) {
-                Ok(()) => {}
+                Ok(()) => self.shared.progress.took(Span::Commit, self.mono().since(began)),
                 Err(SendError::Txn(e)) => {
                     self.recover(e)?;
                     return Ok(true);
@@ -143,6 +144,10 @@ impl<M: Clone + 'static> StreamThread<M> {
             Err(e) => return Err(e.into()),
         }
         Ok(())
+    }
+
+    fn mono(&self) -> Mono {
+        self.shared.patience.clock.mono()
     }
 
     fn is_local(&self) -> bool {
@@ -188,7 +193,9 @@ impl<M: Clone + 'static> StreamThread<M> {
             }
         }
         self.edge(Edge::BeforeDrain);
+        let began = self.mono();
         self.acks = self.txn.drain()?;
+        self.shared.progress.took(Span::Drain, self.mono().since(began));
         self.edge(Edge::Drained);
         self.note_acks(sealed);
         self.send_offsets(sealed)?;
@@ -317,7 +324,9 @@ impl<M: Clone + 'static> StreamThread<M> {
         let writes = self.checkpoint_writes(one).unwrap_or_default();
         let (assigned, id) = (&self.tasks[one.index], self.tasks[one.index].task.id);
         let last = assigned.checkpoint_epoch;
+        let began = self.mono();
         let written = assigned.checkpoints.as_ref().map_or(Ok(true), |known| known.write(id, last, &writes));
+        self.shared.progress.took(Span::Checkpoint, self.mono().since(began));
         match written {
             Ok(true) => self.checkpointed(one.index),
             Ok(false) => return Err(Error::CheckpointTaken { task: id.to_string() }),

@@ -1,12 +1,18 @@
 //! What a running application tells about itself: counters that any thread may read.
 
+mod spread;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use self::spread::Spread;
 use crate::runtime::state::{AppState, TaskState};
 use crate::store::TaskId;
 use crate::time::Ts;
+
+pub use self::spread::Took;
 
 /// Counters of an application, since it was started. A clone shows the same ones.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +32,11 @@ struct Cells {
     aborts: AtomicU64,
     producers_replaced: AtomicU64,
     rebalances: AtomicU64,
+    restore_records: AtomicU64,
+    commit: Spread,
+    drain: Spread,
+    checkpoint: Spread,
+    restore: Spread,
     stream_time: AtomicI64,
     counts: Mutex<BTreeMap<&'static str, u64>>,
     tasks: Mutex<BTreeMap<TaskId, TaskState>>,
@@ -65,6 +76,16 @@ pub struct Snapshot {
     pub producers_replaced: u64,
     /// Changes of the group that took partitions away.
     pub rebalances: u64,
+    /// Records read from changelogs.
+    pub restore_records: u64,
+    /// From the end of an epoch until its transaction is committed: nothing is processed meanwhile.
+    pub commit: Took,
+    /// The part of it that waits for records to arrive.
+    pub drain: Took,
+    /// Writing a checkpoint, where it is not part of the commit.
+    pub checkpoint: Took,
+    /// From the wish for a task until it is as of the last commit.
+    pub restore: Took,
     /// Greatest stream time of a task.
     pub stream_time: Option<Ts>,
     /// What nodes have counted.
@@ -85,6 +106,16 @@ pub(crate) enum Counter {
     Aborts,
     ProducersReplaced,
     Rebalances,
+    RestoreRecords,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Span {
+    Commit,
+    Drain,
+    Checkpoint,
+    Restore,
 }
 
 impl Default for Cells {
@@ -102,6 +133,11 @@ impl Default for Cells {
             aborts: AtomicU64::new(0),
             producers_replaced: AtomicU64::new(0),
             rebalances: AtomicU64::new(0),
+            restore_records: AtomicU64::new(0),
+            commit: Spread::default(),
+            drain: Spread::default(),
+            checkpoint: Spread::default(),
+            restore: Spread::default(),
             stream_time: AtomicI64::new(i64::MIN),
             counts: Mutex::default(),
             tasks: Mutex::default(),
@@ -127,6 +163,11 @@ impl Progress {
             aborts: read(Counter::Aborts),
             producers_replaced: read(Counter::ProducersReplaced),
             rebalances: read(Counter::Rebalances),
+            restore_records: read(Counter::RestoreRecords),
+            commit: self.span(Span::Commit).took(),
+            drain: self.span(Span::Drain).took(),
+            checkpoint: self.span(Span::Checkpoint).took(),
+            restore: self.span(Span::Restore).took(),
             stream_time: (stream_time > Ts::MIN).then_some(stream_time),
             counts: self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
@@ -179,6 +220,10 @@ impl Progress {
         self.cell(counter).fetch_add(n, Ordering::Relaxed);
     }
 
+    pub(crate) fn took(&self, what: Span, time: Duration) {
+        self.span(what).add(time);
+    }
+
     pub(crate) fn reached(&self, time: Option<Ts>) {
         if let Some(time) = time {
             self.0.stream_time.fetch_max(time.0, Ordering::Relaxed);
@@ -208,6 +253,16 @@ impl Progress {
             Counter::Aborts => &self.0.aborts,
             Counter::ProducersReplaced => &self.0.producers_replaced,
             Counter::Rebalances => &self.0.rebalances,
+            Counter::RestoreRecords => &self.0.restore_records,
+        }
+    }
+
+    fn span(&self, what: Span) -> &Spread {
+        match what {
+            Span::Commit => &self.0.commit,
+            Span::Drain => &self.0.drain,
+            Span::Checkpoint => &self.0.checkpoint,
+            Span::Restore => &self.0.restore,
         }
     }
 }
@@ -253,10 +308,17 @@ mod tests {
             Counter::Aborts,
             Counter::ProducersReplaced,
             Counter::Rebalances,
+            Counter::RestoreRecords,
         ];
         for (n, counter) in (1..).zip(all) {
             progress.add(counter, n);
         }
+        let millis = Duration::from_millis;
+        let spans = [Span::Commit, Span::Drain, Span::Checkpoint, Span::Restore];
+        for (n, span) in (1..).zip(spans) {
+            progress.took(span, millis(n));
+        }
+        let took = |n| Took { n: 1, p50: millis(n), p99: millis(n), max: millis(n) };
         progress.reached(Some(Ts(-5)));
         progress.reached(Some(Ts(-9)));
         progress.add_counts(BTreeMap::from([("gaps", 2)]));
@@ -274,6 +336,11 @@ mod tests {
             aborts: 9,
             producers_replaced: 10,
             rebalances: 11,
+            restore_records: 12,
+            commit: took(1),
+            drain: took(2),
+            checkpoint: took(3),
+            restore: took(4),
             stream_time: Some(Ts(-5)),
             counts: BTreeMap::from([("gaps", 5)]),
         };

@@ -36,6 +36,8 @@ pub(crate) struct Restore {
     stage: Stage,
     decisions: Decisions,
     batch: Batch,
+    /// Read from changelogs so far.
+    records: u64,
 }
 
 enum Stage {
@@ -93,8 +95,13 @@ impl Restore {
             true => Stage::Changelog { store: 0, started: false },
             false => Stage::Find { epoch: task.epoch + 1 },
         };
-        let restore =
-            Restore { note, stage, decisions: Decisions::new(decisions_tp.clone()), batch: Batch::default() };
+        let restore = Restore {
+            note,
+            stage,
+            decisions: Decisions::new(decisions_tp.clone()),
+            batch: Batch::default(),
+            records: 0,
+        };
         reader.answer(Answer::Start(&[(decisions_tp, from)]))?;
         if !by_changelog {
             start_inputs(task, log, reader)?;
@@ -164,6 +171,7 @@ impl Restore {
         }
         self.batch.clear();
         let taken = reader.take(&tp, STEP, &mut self.batch)?;
+        self.records += taken.n as u64;
         for record in self.batch.iter() {
             let Some(key) = record.key else { continue };
             let loaded = slot.store.load(key, record.value, Origin::Changelog);

@@ -15,12 +15,14 @@ use std::time::Duration;
 use super::{Restore, Step};
 use crate::error::{Error, LogError, StoreError};
 use crate::log::{Answer, Assignment, Commit, Consumer, ConsumerOptions, Tp, topic};
+use crate::runtime::metrics::{Counter, Span};
 use crate::runtime::rebalance;
 use crate::runtime::state::TaskState;
 use crate::runtime::task::{Blueprint, Task};
 use crate::runtime::thread::Shared;
 use crate::store::TaskId;
 use crate::store::checkpoint::Checkpoints;
+use crate::time::Mono;
 
 /// Jobs worked on at a time; each has a reader of its own.
 const ACTIVE_MAX: usize = 4;
@@ -123,6 +125,7 @@ struct Active<M> {
     failures: u32,
     /// Turns to let pass.
     rest: u32,
+    began: Mono,
 }
 
 enum Stage<M> {
@@ -194,7 +197,10 @@ impl<M: Clone + 'static> Worker<M> {
         while self.active.len() < ACTIVE_MAX {
             let Some(job) = self.shared.restores.next() else { break };
             match self.reader() {
-                Ok(reader) => self.active.push(Active::new(job, reader)),
+                Ok(reader) => {
+                    let now = self.shared.patience.clock.mono();
+                    self.active.push(Active::new(job, reader, now));
+                }
                 Err(error) => job.answer(Err(error.into())),
             }
         }
@@ -214,8 +220,11 @@ impl<M: Clone + 'static> Worker<M> {
     }
 
     fn finish(&mut self, active: Active<M>) {
-        let Active { job, mut reader, stage, .. } = active;
-        let Stage::Rebuild { task, checkpoint_epoch, .. } = stage else { return };
+        let Active { job, mut reader, stage, began, .. } = active;
+        let Stage::Rebuild { task, checkpoint_epoch, restore } = stage else { return };
+        let Shared { progress, patience, .. } = &*self.shared;
+        progress.took(Span::Restore, patience.clock.mono().since(began));
+        progress.add(Counter::RestoreRecords, restore.map_or(0, |restore| restore.records));
         let app = self.shared.topology.name();
         let own = |slot: &crate::store::Slot| Tp::new(&topic::changelog(app, &slot.name), job.id.partition);
         let mut read: Vec<Tp> = task.stores.0.iter().map(own).chain(task.inputs().cloned()).collect();
@@ -241,8 +250,8 @@ impl<M> Job<M> {
 }
 
 impl<M: Clone + 'static> Active<M> {
-    fn new(job: Job<M>, reader: Box<dyn Consumer>) -> Active<M> {
-        Active { job, reader, stage: Stage::Open, tries: 0, failures: 0, rest: 0 }
+    fn new(job: Job<M>, reader: Box<dyn Consumer>, began: Mono) -> Active<M> {
+        Active { job, reader, stage: Stage::Open, tries: 0, failures: 0, rest: 0, began }
     }
 
     fn begin_again(&mut self) {

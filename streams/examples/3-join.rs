@@ -3,15 +3,15 @@
 //! `cargo run -p lobstream-streams --example 3-join`
 
 use std::error::Error;
-use std::sync::Arc;
 
 use lobstream_streams::log;
+use lobstream_streams::text::{Text, text};
 use lobstream_streams::topology::join::Missing;
 use lobstream_streams::topology::{Builder, Source};
 
 #[path = "shared/mod.rs"]
 mod shared;
-use shared::{Msg, Text, read, run, show, write};
+use shared::{read, run, show, write};
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
@@ -24,14 +24,14 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         &[(0, "tea", "1 cup"), (5, "tea", "2 cups"), (7, "tea", "3 cups"), (9, "tea", "4 cups")],
     )?;
 
-    let mut t = Builder::<Msg>::new("bill");
+    let mut t = Builder::<Text>::new("bill");
     // Of two records of one instant the price comes first: its rank is lower.
-    let prices = t.table::<String>("prices", Source::topic("prices", Arc::new(Text)).rank(0));
-    let orders = t.stream::<String>("orders", Source::topic("orders", Arc::new(Text)).rank(1));
+    let prices = t.table::<String>("prices", Source::topic("prices", text()).rank(0));
+    let orders = t.stream::<String>("orders", Source::topic("orders", text()).rank(1));
     let priced = orders.join(&prices, Missing::Null, |order, price: Option<String>| {
         format!("{order} at {}", price.as_deref().unwrap_or("no price"))
     });
-    priced.to("bill", Arc::new(Text));
+    priced.to("bill", text());
     run(t.build()?, &log)?;
 
     let bill = read(&log, "bill")?;

@@ -7,89 +7,42 @@
 //!
 //! # A first topology
 //!
-//! Words counted per minute. All records of a topology have one type, mostly an enum; a [`Stream`] is a typed view
-//! of those that are one of its kinds, so each kind needs a [`From`] and, where an operator reads it, a [`TryFrom`].
-//! A [`Codec`] says how they become bytes.
+//! Words counted per minute. All records of a topology have one type; a [`Stream`] is a typed view of those that are
+//! one of its kinds. Here it is the [`Text`](text::Text) of this crate, which holds words and numbers alike, with its
+//! codec. Types of your own are mostly an enum: each kind needs a [`From`] and, where an operator reads it, a
+//! [`TryFrom`], and a [`Codec`] says how they become bytes.
 //!
 //! ```
-//! use std::sync::Arc;
 //! use std::time::Duration;
 //!
-//! use lobstream_streams::record::{Codec, CodecError, Record};
+//! use lobstream_streams::record::Record;
 //! use lobstream_streams::testing::TestDriver;
+//! use lobstream_streams::text::{Text, text};
 //! use lobstream_streams::time::Ts;
 //! use lobstream_streams::topology::repartition::Repartition;
-//! use lobstream_streams::topology::window::{Windowed, Windows};
+//! use lobstream_streams::topology::window::Windows;
 //! use lobstream_streams::topology::{Builder, Source};
 //!
-//! #[derive(Clone, Debug, PartialEq)]
-//! enum Event {
-//!     Text(String),
-//!     Count(Windowed<u64>),
-//! }
-//!
-//! impl From<String> for Event {
-//!     fn from(text: String) -> Event {
-//!         Event::Text(text)
-//!     }
-//! }
-//!
-//! impl TryFrom<Event> for String {
-//!     type Error = ();
-//!     fn try_from(event: Event) -> Result<String, ()> {
-//!         match event {
-//!             Event::Text(text) => Ok(text),
-//!             Event::Count(_) => Err(()), // becomes a dead letter
-//!         }
-//!     }
-//! }
-//!
-//! impl From<Windowed<u64>> for Event {
-//!     fn from(count: Windowed<u64>) -> Event {
-//!         Event::Count(count)
-//!     }
-//! }
-//!
-//! struct Plain;
-//!
-//! impl Codec<Event> for Plain {
-//!     fn encode(&self, event: &Event, into: &mut Vec<u8>) -> Result<(), CodecError> {
-//!         let text = match event {
-//!             Event::Text(text) => text.clone(),
-//!             Event::Count(count) => count.value.to_string(),
-//!         };
-//!         into.extend_from_slice(text.as_bytes());
-//!         Ok(())
-//!     }
-//!     fn decode(&self, bytes: &[u8]) -> Result<Event, CodecError> {
-//!         String::from_utf8(bytes.to_vec()).map(Event::Text).map_err(|e| CodecError::new(e.to_string()))
-//!     }
-//! }
-//!
-//! fn plain() -> Arc<dyn Codec<Event>> {
-//!     Arc::new(Plain)
-//! }
-//!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut t = Builder::<Event>::new("words");
-//! let lines = t.stream::<String>("lines", Source::topic("lines", plain()));
+//! let mut t = Builder::<Text>::new("words");
+//! let lines = t.stream::<String>("lines", Source::topic("lines", text()));
 //! let words = lines.flat_map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>());
-//! let by_word = words.key_by(Repartition::new("by-word", plain()), |record| record.value.as_str().into());
+//! let by_word = words.key_by(Repartition::new("by-word", text()), |record| record.value.as_str().into());
 //! let minutes = Windows::tumbling(Duration::from_secs(60), Duration::from_secs(5)); // size, grace
-//! by_word.windowed(minutes).count().named("counts").to("counts", plain());
+//! by_word.windowed(minutes).count().named("counts").to("counts", text());
 //! let topology = t.build()?; // an error names the rule that is broken
 //! println!("{}", topology.describe());
 //!
 //! // The driver needs no log, no disk and no clock: pipe in, read out.
 //! let mut driver = TestDriver::new(topology)?;
-//! driver.pipe("lines", Record::new("ann".into(), Event::Text("to be or not to be".into()), Ts::from_millis(1_000)))?;
-//! driver.pipe("lines", Record::new("bob".into(), Event::Text("to do".into()), Ts::from_millis(59_000)))?;
+//! driver.pipe("lines", Record::new("ann".into(), Text::from("to be or not to be"), Ts::from_millis(1_000)))?;
+//! driver.pipe("lines", Record::new("bob".into(), Text::from("to do"), Ts::from_millis(59_000)))?;
 //! assert!(driver.read("counts")?.is_empty(), "the minute and its grace are not over");
 //! driver.advance(Ts::from_millis(66_000))?; // "nothing older than this follows"
 //! let counts = driver.read("counts")?;
 //! let counts: Vec<_> = counts.iter().map(|r| (String::from_utf8_lossy(&r.key), r.value.clone())).collect();
 //! let expected = [("be", "2"), ("do", "1"), ("not", "1"), ("or", "1"), ("to", "3")];
-//! assert_eq!(counts, expected.map(|(word, n)| (word.into(), Event::Text(n.to_owned()))));
+//! assert_eq!(counts, expected.map(|(word, n)| (word.into(), Text::from(n))));
 //! # Ok(())
 //! # }
 //! ```
@@ -105,31 +58,8 @@
 //! *when* it commits, never what comes out. Inputs must exist; outputs are made with as many partitions as the input.
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use lobstream_streams::record::{Codec, CodecError};
-//! # use lobstream_streams::topology::window::Windowed;
-//! # #[derive(Clone, Debug, PartialEq)]
-//! # enum Event { Text(String), Count(Windowed<u64>) }
-//! # impl From<String> for Event { fn from(text: String) -> Event { Event::Text(text) } }
-//! # impl From<Windowed<u64>> for Event { fn from(count: Windowed<u64>) -> Event { Event::Count(count) } }
-//! # impl TryFrom<Event> for String {
-//! #     type Error = ();
-//! #     fn try_from(event: Event) -> Result<String, ()> {
-//! #         match event { Event::Text(text) => Ok(text), Event::Count(_) => Err(()) }
-//! #     }
-//! # }
-//! # struct Plain;
-//! # impl Codec<Event> for Plain {
-//! #     fn encode(&self, event: &Event, into: &mut Vec<u8>) -> Result<(), CodecError> {
-//! #         let text = match event { Event::Text(text) => text.clone(), Event::Count(count) => count.value.to_string() };
-//! #         into.extend_from_slice(text.as_bytes());
-//! #         Ok(())
-//! #     }
-//! #     fn decode(&self, bytes: &[u8]) -> Result<Event, CodecError> {
-//! #         String::from_utf8(bytes.to_vec()).map(Event::Text).map_err(|e| CodecError::new(e.to_string()))
-//! #     }
-//! # }
-//! # fn plain() -> Arc<dyn Codec<Event>> { Arc::new(Plain) }
+//! # use lobstream_streams::text::{Text, text};
+//! use std::sync::Arc;
 //! use std::sync::atomic::AtomicBool;
 //! use std::time::{Duration, Instant};
 //!
@@ -162,9 +92,9 @@
 //! }
 //! producer.drain(Duration::from_secs(10))?; // now it is durable
 //!
-//! let mut t = Builder::<Event>::new("shout");
-//! let lines = t.stream::<String>("lines", Source::topic("lines", plain()));
-//! lines.map(|text| text.to_uppercase()).to("shouts", plain());
+//! let mut t = Builder::<Text>::new("shout");
+//! let lines = t.stream::<String>("lines", Source::topic("lines", text()));
+//! lines.map(|text| text.to_uppercase()).to("shouts", text());
 //! let app = App::new(t.build()?, log, Settings::default(), Arc::new(Machine(Instant::now())));
 //! let (shutdown, progress) = (AtomicBool::new(false), Progress::default());
 //! app.run(Until::End, &shutdown, &progress)?; // `Until::Shutdown` runs until the flag is set
@@ -197,31 +127,7 @@
 //! must be in the same task: equally many partitions, partitioned by the key ([`Stream::key_by`] sees to it).
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use lobstream_streams::record::{Codec, CodecError};
-//! # use lobstream_streams::topology::window::Windowed;
-//! # #[derive(Clone, Debug, PartialEq)]
-//! # enum Event { Text(String), Count(Windowed<u64>) }
-//! # impl From<String> for Event { fn from(text: String) -> Event { Event::Text(text) } }
-//! # impl From<Windowed<u64>> for Event { fn from(count: Windowed<u64>) -> Event { Event::Count(count) } }
-//! # impl TryFrom<Event> for String {
-//! #     type Error = ();
-//! #     fn try_from(event: Event) -> Result<String, ()> {
-//! #         match event { Event::Text(text) => Ok(text), Event::Count(_) => Err(()) }
-//! #     }
-//! # }
-//! # struct Plain;
-//! # impl Codec<Event> for Plain {
-//! #     fn encode(&self, event: &Event, into: &mut Vec<u8>) -> Result<(), CodecError> {
-//! #         let text = match event { Event::Text(text) => text.clone(), Event::Count(count) => count.value.to_string() };
-//! #         into.extend_from_slice(text.as_bytes());
-//! #         Ok(())
-//! #     }
-//! #     fn decode(&self, bytes: &[u8]) -> Result<Event, CodecError> {
-//! #         String::from_utf8(bytes.to_vec()).map(Event::Text).map_err(|e| CodecError::new(e.to_string()))
-//! #     }
-//! # }
-//! # fn plain() -> Arc<dyn Codec<Event>> { Arc::new(Plain) }
+//! # use lobstream_streams::text::{Text, text};
 //! use lobstream_streams::record::Record;
 //! use lobstream_streams::testing::TestDriver;
 //! use lobstream_streams::time::Ts;
@@ -229,21 +135,21 @@
 //! use lobstream_streams::topology::{Builder, Source};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut t = Builder::<Event>::new("pages");
-//! let users = t.table::<String>("users", Source::topic("users", plain()).rank(0));
-//! let clicks = t.stream::<String>("clicks", Source::topic("clicks", plain()).rank(1));
+//! let mut t = Builder::<Text>::new("pages");
+//! let users = t.table::<String>("users", Source::topic("users", text()).rank(0));
+//! let clicks = t.stream::<String>("clicks", Source::topic("clicks", text()).rank(1));
 //! let named = clicks.join(&users, Missing::Null, |page, user| format!("{} reads {page}", user.unwrap_or("?".into())));
-//! named.to("named", plain());
+//! named.to("named", text());
 //!
 //! let mut driver = TestDriver::new(t.build()?)?;
-//! let text = |key: &str, text: &str, ts| Record::new(key.into(), Event::Text(text.to_owned()), Ts(ts));
-//! driver.pipe("users", text("u1", "Ann", 1))?;
-//! driver.pipe("clicks", text("u1", "/a", 2))?;
-//! driver.pipe("clicks", text("u2", "/b", 3))?;
+//! let said = |key: &str, text: &str, ts| Record::new(key.into(), Text::from(text), Ts(ts));
+//! driver.pipe("users", said("u1", "Ann", 1))?;
+//! driver.pipe("clicks", said("u1", "/a", 2))?;
+//! driver.pipe("clicks", said("u2", "/b", 3))?;
 //! assert!(driver.read("named")?.is_empty(), "an older user may still come");
 //! driver.advance(Ts(4))?;
 //! let named: Vec<_> = driver.read("named")?.into_iter().map(|record| record.value).collect();
-//! assert_eq!(named, [Event::Text("Ann reads /a".into()), Event::Text("? reads /b".into())]);
+//! assert_eq!(named, [Text::from("Ann reads /a"), Text::from("? reads /b")]);
 //! assert!(driver.store("users-rows").contains_key(&b"u1"[..]));
 //! # Ok(())
 //! # }
@@ -297,31 +203,7 @@
 //! fail by seed. A failure names its seed.
 //!
 //! ```
-//! # use std::sync::Arc;
-//! # use lobstream_streams::record::{Codec, CodecError};
-//! # use lobstream_streams::topology::window::Windowed;
-//! # #[derive(Clone, Debug, PartialEq)]
-//! # enum Event { Text(String), Count(Windowed<u64>) }
-//! # impl From<String> for Event { fn from(text: String) -> Event { Event::Text(text) } }
-//! # impl From<Windowed<u64>> for Event { fn from(count: Windowed<u64>) -> Event { Event::Count(count) } }
-//! # impl TryFrom<Event> for String {
-//! #     type Error = ();
-//! #     fn try_from(event: Event) -> Result<String, ()> {
-//! #         match event { Event::Text(text) => Ok(text), Event::Count(_) => Err(()) }
-//! #     }
-//! # }
-//! # struct Plain;
-//! # impl Codec<Event> for Plain {
-//! #     fn encode(&self, event: &Event, into: &mut Vec<u8>) -> Result<(), CodecError> {
-//! #         let text = match event { Event::Text(text) => text.clone(), Event::Count(count) => count.value.to_string() };
-//! #         into.extend_from_slice(text.as_bytes());
-//! #         Ok(())
-//! #     }
-//! #     fn decode(&self, bytes: &[u8]) -> Result<Event, CodecError> {
-//! #         String::from_utf8(bytes.to_vec()).map(Event::Text).map_err(|e| CodecError::new(e.to_string()))
-//! #     }
-//! # }
-//! # fn plain() -> Arc<dyn Codec<Event>> { Arc::new(Plain) }
+//! # use lobstream_streams::text::{Text, text};
 //! use std::time::Duration;
 //!
 //! use lobstream_streams::testing::{Feed, Plan, Sim};
@@ -330,10 +212,10 @@
 //! use lobstream_streams::topology::{Builder, Source};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut t = Builder::<Event>::new("words");
-//! let words = t.stream::<String>("words", Source::topic("words", plain()));
+//! let mut t = Builder::<Text>::new("words");
+//! let words = t.stream::<String>("words", Source::topic("words", text()));
 //! let windows = Windows::tumbling(Duration::from_nanos(10), Duration::ZERO);
-//! words.windowed(windows).count().named("counts").to("counts", plain());
+//! words.windowed(windows).count().named("counts").to("counts", text());
 //!
 //! let mut feed = Feed::default().topic("words", 2);
 //! for i in 0..100 {
@@ -385,6 +267,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`testing`] | drive a topology by hand, or under every fault by seed |
+//! | [`text`] | a message and codec for topics of text and numbers |
 //! | [`verify`] | runs a live run's inputs again and names the first difference |
 //! | [`why`] | explains why a window has no row |
 //! | [`replay`] | pacing of recordings on an absolute schedule, orders meanwhile, archives joined to live logs |
@@ -445,6 +328,7 @@ pub mod runtime;
 pub mod settings;
 pub mod store;
 pub mod testing;
+pub mod text;
 pub mod time;
 pub mod topology;
 pub mod verify;

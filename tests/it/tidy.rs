@@ -17,7 +17,7 @@ const LAYERS: &[Layers] = &[
         src: "streams/src",
         order: &[
             &["testing"],
-            &["verify", "why", "replay"],
+            &["verify", "why", "replay", "text"],
             &["runtime"],
             &["topology"],
             &["store"],

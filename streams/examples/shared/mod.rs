@@ -1,4 +1,4 @@
-//! What every example needs: one kind of message for all of them, records in, an application run, records out.
+//! What every example needs: records in, an application run, records out.
 
 use std::error::Error;
 use std::io::Write;
@@ -9,63 +9,13 @@ use std::time::Duration;
 use lobstream_streams::log::{
     Answer, Assignment, ConsumerOptions, Log, ProducerOptions, TopicName, TopicSpec, Tp,
 };
-use lobstream_streams::record::{Batch, Codec, CodecError, Offset, OutRecord};
+use lobstream_streams::record::{Batch, Offset, OutRecord};
 use lobstream_streams::runtime::metrics::Progress;
 use lobstream_streams::runtime::{App, Clock, Until};
 use lobstream_streams::settings::Settings;
+use lobstream_streams::text::Text;
 use lobstream_streams::time::{Mono, Ts};
 use lobstream_streams::topology::Topology;
-use lobstream_streams::topology::window::Windowed;
-
-/// Everything that travels through the examples: texts, and what windows make of them.
-#[derive(Clone)]
-pub(crate) enum Msg {
-    Word(String),
-    Count(Windowed<u64>),
-    Path(Windowed<String>),
-}
-
-macro_rules! kind {
-    ($kind:ident, $value:ty) => {
-        impl From<$value> for Msg {
-            fn from(value: $value) -> Msg {
-                Msg::$kind(value)
-            }
-        }
-
-        impl TryFrom<Msg> for $value {
-            type Error = ();
-
-            fn try_from(msg: Msg) -> Result<$value, ()> {
-                if let Msg::$kind(value) = msg { Ok(value) } else { Err(()) }
-            }
-        }
-    };
-}
-
-kind!(Word, String);
-kind!(Count, Windowed<u64>);
-kind!(Path, Windowed<String>);
-
-/// Writes everything as text, reads it as words.
-pub(crate) struct Text;
-
-impl Codec<Msg> for Text {
-    fn encode(&self, msg: &Msg, into: &mut Vec<u8>) -> Result<(), CodecError> {
-        let s = |ts: Ts| ts.0 / 1_000_000_000;
-        let text = match msg {
-            Msg::Word(word) => word.clone(),
-            Msg::Count(w) => format!("[{} s, {} s) {}", s(w.start), s(w.end), w.value),
-            Msg::Path(w) => format!("[{} s, {} s] {}", s(w.start), s(w.end), w.value),
-        };
-        into.extend_from_slice(text.as_bytes());
-        Ok(())
-    }
-
-    fn decode(&self, bytes: &[u8]) -> Result<Msg, CodecError> {
-        String::from_utf8(bytes.to_vec()).map(Msg::Word).map_err(|e| CodecError::new(e.to_string()))
-    }
-}
 
 /// Makes a topic of one partition and fills it: (seconds, key, value). No text: no value.
 pub(crate) fn write(
@@ -101,7 +51,7 @@ impl Clock for Stopped {
 }
 
 /// Runs a topology until its input is used up.
-pub(crate) fn run(topology: Topology<Msg>, log: &Arc<dyn Log>) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(topology: Topology<Text>, log: &Arc<dyn Log>) -> Result<(), Box<dyn Error>> {
     let app = App::new(topology, Arc::clone(log), Settings::default(), Arc::new(Stopped));
     Ok(app.run(Until::End, &AtomicBool::new(false), &Progress::default())?)
 }

@@ -1,12 +1,14 @@
 //! What may be typed: raw flags, nothing resolved. `config` makes settings of them.
 
 mod backtest;
+mod sweep;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use backtest::Backtest;
+pub use backtest::{Action as BacktestAction, Backtest, ExportFormat, Palette};
+pub use sweep::Sweep;
 
 /// Stream processing that understands order books, and a backtester over what it stored.
 #[derive(Debug, Parser)]
@@ -42,6 +44,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Trade a rule over stored rows and report what it was worth.
     Backtest(Backtest),
+    /// Trade a rule with many parameters, on all cores, and deflate the best.
+    Sweep(Sweep),
     /// Write stored rows as CSV or Parquet.
     Export(Export),
     /// Print one line per kind of stored row: count and SHA-256.

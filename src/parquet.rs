@@ -5,8 +5,11 @@
 
 pub(crate) mod groups;
 
+use std::fs::File;
 use std::io::{Cursor, Write};
+use std::path::Path;
 
+use lobstream_backtest::report::{Cells as FrameCells, Frame};
 use lobstream_market::factor::columns::{Cell, Column, ColumnKind, Field};
 use polars::prelude::{
     Column as Series, DataFrame, KeyValueMetadata, ParallelStrategy, ParquetCompression, ParquetReader,
@@ -89,6 +92,29 @@ fn fit<T: Field>(column: &Column, cell: Cell) -> Option<T> {
         Some(value) => value,
         None => panic!("a cell of column {} is not {:?}", column.name, column.kind),
     }
+}
+
+/// Writes a table of a report; instants become whole milliseconds, `_ms` after their names.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn write_frame(frame: &Frame, path: &Path) -> Result<(), String> {
+    let series = |(name, cells): &(String, FrameCells)| match cells {
+        FrameCells::Text(c) => Series::new(name.as_str().into(), c),
+        FrameCells::Int(c) => Series::new(name.as_str().into(), c),
+        FrameCells::Number(c) => Series::new(name.as_str().into(), c),
+        FrameCells::Time(c) => Series::new(format!("{name}_ms").as_str().into(), c),
+    };
+    let columns = frame.columns.iter().map(series).collect();
+    let mut table = DataFrame::new(frame.len(), columns).map_err(reason)?;
+    let file = File::create(path).map_err(|e| e.to_string())?;
+    ParquetWriter::new(file)
+        .with_compression(ParquetCompression::Zstd(None))
+        .with_row_group_size(Some(GROUP_ROWS))
+        .set_parallel(false)
+        .finish(&mut table)
+        .map_err(reason)?;
+    Ok(())
 }
 
 /// Reads columns of a file's bytes, row by row. Columns that are not asked for are not read.

@@ -44,6 +44,14 @@ pub enum Error {
         /// What it runs on.
         needs: &'static str,
     },
+    /// A parameter of a sweep that cannot be followed.
+    #[error("sweep over {name}: expected {expected}")]
+    SweepAxis {
+        /// Which.
+        name: String,
+        /// What would be right.
+        expected: String,
+    },
     /// Shorts asked for where nothing can be borrowed.
     #[error("{venue} is a spot venue: set short = false, or run on futures rows")]
     ShortOnSpot {
@@ -136,6 +144,7 @@ impl Error {
             | Error::UnknownParameter { .. }
             | Error::Parameter { .. }
             | Error::WrongData { .. }
+            | Error::SweepAxis { .. }
             | Error::RulesFile { .. }
             | Error::ShortOnSpot { .. } => 2,
             Error::NoRows | Error::BadData { .. } | Error::RulesNotCovered { .. } => 4,

@@ -23,6 +23,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod band_pass;
 pub mod dataset;
 pub mod engine;
 pub mod error;
@@ -34,6 +35,7 @@ pub mod report;
 pub mod rules;
 pub mod run;
 pub mod strategy;
+pub mod sweep;
 
 pub use dataset::{Dataset, DatasetOptions, Series};
 pub use engine::{Fill, Trade};

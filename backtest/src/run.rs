@@ -16,7 +16,8 @@ use crate::engine::{
     Counts, EquityPoint, Fill, HashTrade, Moment, Outcome, Rejection, Rules, Trade, drive, run_hash,
 };
 use crate::error::Error;
-use crate::metrics::{Metrics, measure};
+use crate::metrics::benchmark::hold;
+use crate::metrics::{Benchmark, Conventions, Metrics, measure};
 use crate::model::fee::Fees;
 use crate::model::slippage::Slippage;
 use crate::portfolio::{CashAccount, UnitAccount};
@@ -30,7 +31,7 @@ pub enum Accounting {
     /// Cash and quantities, exact to 10⁻⁸.
     #[default]
     Cash,
-    /// All in, as fractions; one symbol. Equal to vectorised references.
+    /// Each symbol all in with its equal share, as fractions. Equal to vectorised references.
     Unit,
 }
 
@@ -53,8 +54,10 @@ pub struct RunConfig {
     pub fees: Option<Fees>,
     /// Slippage. Default 1 basis point.
     pub slippage: Slippage,
-    /// Days a year, for annualised ratios. Default 365.
-    pub ppy: f64,
+    /// What a year and a day are, for ratios. Default 365 days of UTC.
+    pub conventions: Conventions,
+    /// What the run is compared with. Default nothing.
+    pub benchmark: Benchmark,
     /// What is bought on a day of Shanghai is sold on a later one; then nothing is sold short. Default false.
     #[serde(skip_serializing_if = "is_false")]
     pub t1: bool,
@@ -81,7 +84,8 @@ impl Default for RunConfig {
             accounting: Accounting::Cash,
             fees: None,
             slippage: Slippage::Bp(1.0),
-            ppy: 365.0,
+            conventions: Conventions::default(),
+            benchmark: Benchmark::None,
             t1: false,
             portfolio: None,
             rules: None,
@@ -111,7 +115,7 @@ impl RunConfig {
         Rules { fill, brackets, slippage: self.slippage, detail: self.detail, t1: self.t1 }
     }
 
-    fn check(&self, series: &[Arc<Series>]) -> Result<(), Error> {
+    pub(crate) fn check(&self, series: &[Arc<Series>]) -> Result<(), Error> {
         let bad = |name, value: f64, expected: &str| {
             Err(Error::Parameter { name, value: value.to_string(), expected: expected.to_owned() })
         };
@@ -124,12 +128,7 @@ impl RunConfig {
         if let Some(fraction) = self.fraction.filter(|x| !(*x > 0.0 && *x <= 1.0)) {
             return bad("fraction", fraction, "a share above 0 and at most 1");
         }
-        if !(self.ppy > 0.0 && self.ppy <= 366.0) {
-            return bad("ppy", self.ppy, "days a year above 0 and at most 366");
-        }
-        if self.accounting == Accounting::Unit && series.len() != 1 {
-            return bad("accounting = unit with symbols", series.len() as f64, "one symbol");
-        }
+        self.conventions.check()?;
         self.check_short(series)
     }
 
@@ -159,6 +158,8 @@ pub struct RunResult {
     pub rejections: Vec<Rejection>,
     /// One point per bar time.
     pub equity: Vec<EquityPoint>,
+    /// What it is compared with, at the same times; `None` without a benchmark.
+    pub benchmark: Option<Vec<EquityPoint>>,
     /// Counted.
     pub counts: Counts,
     /// Counted beside them, by name: what could not be judged, what was refused or cut.
@@ -248,15 +249,20 @@ pub fn run_with<S: Strategy>(
             drive(series, &config.rules(), &mut account, decide)?
         }
         Accounting::Unit => {
-            drive(series, &config.rules(), &mut UnitAccount::new(config.cash, fees[0]), decide)?
+            drive(series, &config.rules(), &mut UnitAccount::shared(config.cash, &fees), decide)?
         }
     };
     balance(&outcome, config.cash)?;
+    let benchmark = match config.benchmark {
+        Benchmark::None => None,
+        Benchmark::Hold => Some(hold(series, config.cash, &outcome.equity)),
+    };
     Ok(RunResult {
         config: config.clone(),
         series: series.to_vec(),
         step_ms: data.step_ms(),
-        metrics: measure(&outcome, config.cash, config.ppy),
+        metrics: measure(&outcome, config.cash, &config.conventions, benchmark.as_deref()),
+        benchmark,
         hash: hash(&outcome, series),
         warnings: warnings(series, config, &outcome.trades),
         trades: outcome.trades,

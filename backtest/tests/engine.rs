@@ -4,6 +4,7 @@ mod support;
 
 use lobstream_backtest::dataset::SpellKind;
 use lobstream_backtest::engine::{Brackets, ExitReason, Fill, Intent, Outcome, Rules, drive};
+use lobstream_backtest::metrics::Conventions;
 use lobstream_backtest::model::Side;
 use lobstream_backtest::model::fee::Fees;
 use lobstream_backtest::model::slippage::Slippage;
@@ -386,7 +387,7 @@ fn wrong_configurations_are_refused_with_exit_code_2() {
         RunConfig { fraction: Some(1.5), ..RunConfig::default() },
         RunConfig { fees: Some(Fees::flat(f64::NAN)), ..RunConfig::default() },
         RunConfig { slippage: Slippage::Bp(-1.0), ..RunConfig::default() },
-        RunConfig { ppy: 0.0, ..RunConfig::default() },
+        RunConfig { conventions: Conventions { ppy: 0.0, ..Conventions::default() }, ..RunConfig::default() },
         RunConfig { fill: Fill::Close, ..config(&[("max_hold", "1")]) },
     ];
     for config in wrong {

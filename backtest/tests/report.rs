@@ -53,12 +53,14 @@ fn an_hour_of_one_symbol() {
     assert!(result.trades.len() > 10);
     let files = files("hour", &result);
     assert_eq!(png_size(&files["price_BTCUSDT.png"]), (1600, 900));
-    assert_eq!(png_size(&files["equity.png"]), (1600, 900));
+    assert_eq!(png_size(&files["equity.png"]), (1600, 640));
+    assert_eq!(png_size(&files["drawdown.png"]), (1600, 460));
+    assert!(text(&files, "drawdown.svg").starts_with("<svg width=\"1600\" height=\"460\""));
     assert_eq!(png_size(&files["factors_BTCUSDT.png"]), (1600, 1200));
     assert_eq!(text(&files, "trades.csv").lines().count(), result.trades.len() + 1);
     assert_eq!(text(&files, "equity.csv").lines().count(), result.equity.len() + 1);
     let page = text(&files, "report.html");
-    assert!(page.contains(&result.hash) && page.matches("data:image/png;base64,").count() == 6);
+    assert!(page.contains(&result.hash) && page.matches("<svg ").count() == 6);
     for foreign in ["<script", "http:", "https:", "<link", "@import"] {
         assert!(!page.contains(foreign), "the page needs {foreign}");
     }

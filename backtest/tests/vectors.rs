@@ -7,7 +7,8 @@ use lobstream_backtest::dataset::{Dataset, Date, Series};
 use lobstream_backtest::engine::{
     Brackets, EquityPoint, Fill, HashTrade, Intent, Outcome, Rules, Trade, drive, run_hash,
 };
-use lobstream_backtest::metrics::{drawdown, returns, sharpe, sortino, trades};
+use lobstream_backtest::metrics::deflated::{self, SharpeSample};
+use lobstream_backtest::metrics::{Days, drawdown, returns, sharpe, sortino, trades};
 use lobstream_backtest::model::Side;
 use lobstream_backtest::model::ashare_fee::OrderSide;
 use lobstream_backtest::model::fee::Fees;
@@ -20,8 +21,7 @@ use lobstream_backtest::{Accounting, RunConfig, StrategyConfig, run};
 use serde_json::Value;
 
 /// Vectors of parts that are not built, each with the reason.
-const LEFT_OUT: &[(&str, &str)] =
-    &[("queue", "the tick engine"), ("dsr", "deflated Sharpe, which belongs to sweeps")];
+const LEFT_OUT: &[(&str, &str)] = &[("queue", "the tick engine")];
 
 const RUN: &[&str] = &[
     "bar_semantics",
@@ -35,6 +35,7 @@ const RUN: &[&str] = &[
     "parity_bars",
     "metrics",
     "metrics_no_loss",
+    "dsr",
     "run_hash",
     "note",
 ];
@@ -252,7 +253,7 @@ fn daily_curve(want: &Value) -> (f64, Vec<EquityPoint>, Vec<f64>) {
         .enumerate()
         .map(|(i, equity)| EquityPoint { ts_ms: day(i), equity })
         .collect();
-    let curve = returns::resample(start, &points, 86_400_000);
+    let curve = returns::curve(start, &returns::steps(&points, 86_400_000, 0, Days::Every));
     assert_eq!(curve.len(), points.len() + 1);
     (start, points, curve)
 }
@@ -274,15 +275,15 @@ fn metrics() {
         ("total_return", returns::total(&curve)),
         ("cagr", returns::cagr(&curve, ppy)),
         ("volatility", sharpe::volatility(&r, ppy)),
-        ("sharpe", sharpe::sharpe(&r, ppy)),
-        ("sharpe_365", sharpe::sharpe(&r, 365.0)),
-        ("sortino", sortino::sortino(&r, ppy)),
+        ("sharpe", sharpe::sharpe(&r, ppy, 0.0)),
+        ("sharpe_365", sharpe::sharpe(&r, 365.0, 0.0)),
+        ("sortino", sortino::sortino(&r, ppy, 0.0)),
         ("max_drawdown", depth),
         ("calmar", calmar),
         ("skew", moments.map(|m| m.0)),
         ("kurtosis", moments.map(|m| m.1)),
         ("sr_period", sharpe::per_period(&r)),
-        ("psr0", sharpe::psr(&r)),
+        ("psr0", deflated::sample(&r).and_then(|sample| deflated::psr(&sample, 0.0))),
         ("n_trades", Some(pnl.len() as f64)),
         ("win_rate", trades::win_rate(&pnl)),
         ("profit_factor", trades::profit_factor(&pnl)),
@@ -302,10 +303,28 @@ fn metrics_no_loss() {
     let want = &vectors["metrics_no_loss"];
     let (start, points, curve) = daily_curve(want);
     let r = returns::returns(&curve);
-    close_to(sharpe::sharpe(&r, 252.0).expect("spread"), number(&want["sharpe"]), "sharpe");
-    assert_eq!(sortino::sortino(&r, 252.0), None);
+    close_to(sharpe::sharpe(&r, 252.0, 0.0).expect("spread"), number(&want["sharpe"]), "sharpe");
+    assert_eq!(sortino::sortino(&r, 252.0, 0.0), None);
     assert_eq!(drawdown::deepest(start, &points), None);
     assert_eq!(trades::profit_factor(&[1.0, 2.0]), None);
+}
+
+#[test]
+fn dsr() {
+    let Some(vectors) = vectors("dsr") else { return };
+    let want = &vectors["dsr"];
+    let trials = numbers(&want["trial_sr"]);
+    let best = SharpeSample {
+        sr: number(&want["best_sr"]),
+        n: index(&want["n"]),
+        skew: number(&want["skew"]),
+        kurtosis: number(&want["kurt"]),
+    };
+    let value = |got: Option<f64>, key: &str| close_to(got.expect("defined"), number(&want[key]), key);
+    value(returns::sd(&trials).map(|sd| sd * sd), "var_ddof1");
+    value(deflated::expected_best(&trials), "sr0");
+    value(deflated::psr(&best, 0.0), "psr0");
+    value(deflated::dsr(&best, &trials), "dsr");
 }
 
 #[test]

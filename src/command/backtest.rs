@@ -3,50 +3,113 @@
 use std::path::{Path, PathBuf};
 
 use comfy_table::Table;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
+use lobstream_backtest::metrics::Benchmark;
 use lobstream_backtest::model::fee::Fees;
 use lobstream_backtest::model::slippage::Slippage;
 use lobstream_backtest::{
-    Dataset, DatasetOptions, Fill, ReportOptions, RunConfig, RunResult, StrategyConfig, report,
+    Dataset, DatasetOptions, Fill, ReportOptions, RunConfig, RunResult, Series, StrategyConfig, report,
 };
 
 use super::progress::spinner;
 use super::{note, say};
 use crate::cli;
 use crate::config::flags;
+use crate::config::run_file::{RunFile, TABLES};
+use crate::config::sheet::Sheet;
 use crate::error::Error;
+use crate::feed::ohlc;
+use crate::parquet;
 use crate::sink::Filter;
 use crate::sink::results::Results;
 
 /// What is traded on what, resolved.
 pub(super) struct BacktestOptions {
-    /// Address of the stored rows.
-    pub(super) from: String,
+    /// Where its bars come from.
+    pub(super) source: Source,
     /// Of these symbols; empty: of all.
     pub(super) symbols: Vec<String>,
-    /// Length of a bar.
-    pub(super) step_ms: i64,
     pub(super) config: RunConfig,
 }
 
+/// Where bars come from.
+pub(super) enum Source {
+    /// Stored rows at an address, made into bars of so many ms.
+    Rows { from: String, step_ms: i64 },
+    /// Files of bars; the step is told by their times unless it is given.
+    Bars { files: Vec<PathBuf>, step_ms: Option<i64> },
+}
+
+impl Source {
+    /// Flags win over a file; rows win over bars.
+    pub(super) fn of(
+        flags: (Option<&String>, &[PathBuf]),
+        file: Option<&RunFile>,
+        step: Option<&String>,
+    ) -> Result<Source, Error> {
+        let (from, bars) = match (flags, file) {
+            ((None, []), Some(file)) => (file.from.as_ref(), &file.bars[..]),
+            (flags, _) => flags,
+        };
+        let step = step.or_else(|| file?.step.as_ref());
+        let step_ms = step.map(|text| flags::bar_ms("--bar", text)).transpose()?;
+        match (from, bars) {
+            (Some(from), []) => Ok(Source::Rows { from: from.clone(), step_ms: step_ms.unwrap_or(1_000) }),
+            (None, [_, ..]) => Ok(Source::Bars { files: bars.to_vec(), step_ms }),
+            (None, []) => {
+                let what = "where are the data? Name --from URI or --bars FILE, or results or bars in [data]";
+                Err(Error::usage(what))
+            }
+            (Some(_), [_, ..]) => Err(Error::usage("[data] names both results and bars: keep one")),
+        }
+    }
+}
+
 pub(super) fn execute(args: &cli::Backtest) -> Result<(), Error> {
-    let step_ms = flags::bar_ms("--bar", &args.bar)?;
-    let symbols = flags::symbols("--symbols", &args.symbols)?;
+    match args.action {
+        Some(cli::BacktestAction::List) => {
+            list();
+            Ok(())
+        }
+        None => trade(args),
+    }
+}
+
+fn trade(args: &cli::Backtest) -> Result<(), Error> {
+    let base = RunConfig { benchmark: Benchmark::Hold, ..RunConfig::default() };
+    let sheet = args.config.as_deref().map(Sheet::load).transpose()?;
+    let file = sheet.as_ref().map(|sheet| run_file(sheet, base.clone())).transpose()?;
+    let base = file.as_ref().map_or(base, |file| file.config.clone());
+    let symbols = match (&args.symbols[..], &file) {
+        ([], Some(file)) => &file.symbols,
+        _ => &args.symbols,
+    };
+    let symbols = flags::symbols("--symbols", symbols)?;
     let options = BacktestOptions {
-        from: args.from.clone(),
+        source: Source::of((args.from.as_ref(), &args.bars), file.as_ref(), args.bar.as_ref())?,
         symbols: symbols.iter().map(|s| s.as_str().to_owned()).collect(),
-        step_ms,
-        config: config(&args.strategy, &flags::pairs("--set", &args.set)?)?,
+        config: config_on(base, args.strategy.as_deref(), &flags::pairs("--set", &args.set)?)?,
     };
     report::check_folder(&args.out, args.force)?;
+    let report = report_options(args.palette, args.force);
     let line = spinner("backtest");
-    let done = backtest(&options).and_then(|result| Ok((write(&result, &args.out, args.force)?, result)));
+    let done = backtest(&options).and_then(|result| {
+        let mut files = report::write(&result, &args.out, &report)?;
+        if let Some(cli::ExportFormat::Vectorbt) = args.export {
+            files = report::export_vectorbt(&result, &args.out)?;
+        }
+        Ok((files, result))
+    });
     line.finish_and_clear();
     let (files, result) = done?;
-    say(summary(&result));
+    if args.json {
+        say(report::summary(&result).trim_end());
+    } else {
+        say(summary(&result));
+        say(format!("{} files in {}, the page is report.html", files.len(), args.out.display()));
+        say(format!("hash {}", result.hash));
+    }
     result.warnings.iter().for_each(|w| note(format!("note: {w}")));
-    say(format!("{} files in {}, the page is report.html", files.len(), args.out.display()));
-    say(format!("hash {}", result.hash));
     match &args.expect_hash {
         Some(expected) if *expected != result.hash => {
             Err(Error::Unexpected { what: format!("hash is {}, expected {expected}", result.hash) })
@@ -55,9 +118,45 @@ pub(super) fn execute(args: &cli::Backtest) -> Result<(), Error> {
     }
 }
 
+fn run_file(sheet: &Sheet, base: RunConfig) -> Result<RunFile, Error> {
+    sheet.root().known(&TABLES)?;
+    RunFile::read(sheet, base)
+}
+
+/// How reports of a command are written.
+pub(super) fn report_options(palette: cli::Palette, force: bool) -> ReportOptions {
+    let palette = match palette {
+        cli::Palette::Intl => report::Palette::Intl,
+        cli::Palette::Cn => report::Palette::Cn,
+    };
+    ReportOptions { force, palette, parquet: Some(parquet::write_frame), ..ReportOptions::default() }
+}
+
+/// Strategies with their parameters, defaults and meanings.
+fn list() {
+    for name in StrategyConfig::NAMES {
+        say(name);
+        let strategy = StrategyConfig::parse(name, []).expect("defaults are in range");
+        let mut table = Table::new();
+        table.load_style(NOTHING);
+        for (param, value, doc) in strategy.params() {
+            table.add_row([format!("  {param}"), value, doc.to_owned()]);
+        }
+        if table.row_count() > 0 {
+            say(table);
+        }
+    }
+}
+
 /// Run parameters are named here; all others are the strategy's.
 pub(super) fn config(strategy: &str, pairs: &[(&str, &str)]) -> Result<RunConfig, Error> {
-    let mut run = RunConfig::default();
+    let base = RunConfig { benchmark: Benchmark::Hold, ..RunConfig::default() };
+    config_on(base, Some(strategy), pairs)
+}
+
+/// The same on what a file says: its parameters stay unless another strategy is named.
+fn config_on(base: RunConfig, strategy: Option<&str>, pairs: &[(&str, &str)]) -> Result<RunConfig, Error> {
+    let mut run = base;
     let mut rest = Vec::new();
     for &(name, value) in pairs {
         let number = || {
@@ -73,7 +172,11 @@ pub(super) fn config(strategy: &str, pairs: &[(&str, &str)]) -> Result<RunConfig
             _ => rest.push((name, value)),
         }
     }
-    run.strategy = StrategyConfig::parse(strategy, rest).map_err(|e| match e {
+    let said = run.strategy.params();
+    let kept = said.iter().filter(|_| strategy.is_none_or(|name| name == run.strategy.name()));
+    let kept = kept.map(|(name, value, _)| (*name, value.as_str()));
+    let name = strategy.unwrap_or(run.strategy.name());
+    run.strategy = StrategyConfig::parse(name, kept.chain(rest)).map_err(|e| match e {
         lobstream_backtest::Error::UnknownParameter { .. } => {
             Error::usage(format!("{e}; the run itself has: cash, fraction, fee_bp, slippage_bp, fill"))
         }
@@ -90,31 +193,51 @@ fn fill(value: &str) -> Result<Fill, Error> {
     }
 }
 
-/// Reads the rows and runs the strategy over them.
+/// Reads the data and runs the strategy over them.
 pub(super) fn backtest(options: &BacktestOptions) -> Result<RunResult, Error> {
-    let reader = Results::open_reader(&options.from)?;
-    let filter = Filter { symbols: options.symbols.clone() };
+    let data = dataset(&options.source, &options.symbols)?;
+    Ok(lobstream_backtest::run(&data, &options.config)?)
+}
+
+/// The bars of some symbols, or of all.
+pub(super) fn dataset(source: &Source, symbols: &[String]) -> Result<Dataset, Error> {
+    match source {
+        Source::Rows { from, step_ms } => from_rows(from, *step_ms, symbols),
+        Source::Bars { files, step_ms } => {
+            let data = ohlc::dataset(files, *step_ms)?;
+            let series = data.series().iter().filter(|s| symbols.is_empty() || symbols.contains(&s.symbol));
+            let series: Vec<Series> = series.map(|series| Series::clone(series)).collect();
+            if series.is_empty() {
+                return Err(Error::Missing { what: "the files hold no bar of these symbols".to_owned() });
+            }
+            Ok(Dataset::from_series(series)?)
+        }
+    }
+}
+
+fn from_rows(from: &str, step_ms: i64, symbols: &[String]) -> Result<Dataset, Error> {
+    let reader = Results::open_reader(from)?;
+    let filter = Filter { symbols: symbols.to_vec() };
     let rows = reader.factors(&filter)?.collect::<Result<Vec<_>, _>>()?;
     if rows.is_empty() {
-        let of = if options.symbols.is_empty() {
+        let of = if symbols.is_empty() {
             "no rows".to_owned()
         } else {
-            format!("no rows of {}", options.symbols.join(", "))
+            format!("no rows of {}", symbols.join(", "))
         };
-        let what = format!("{of} are stored in {}: make them with lobstream run", options.from);
+        let what = format!("{of} are stored in {from}: make them with lobstream run");
         return Err(Error::Missing { what });
     }
     let stored = |symbol: &&String| rows.iter().any(|row| row.symbol == **symbol);
-    if let Some(missing) = options.symbols.iter().find(|symbol| !stored(symbol)) {
-        return Err(Error::Missing { what: format!("no row of {missing} is stored in {}", options.from) });
+    if let Some(missing) = symbols.iter().find(|symbol| !stored(symbol)) {
+        return Err(Error::Missing { what: format!("no row of {missing} is stored in {from}") });
     }
-    let data = Dataset::from_rows(rows, &DatasetOptions { step_ms: options.step_ms })?;
-    Ok(lobstream_backtest::run(&data, &options.config)?)
+    Ok(Dataset::from_rows(rows, &DatasetOptions { step_ms })?)
 }
 
 /// Writes charts, page and lists.
 pub(super) fn write(result: &RunResult, out: &Path, force: bool) -> Result<Vec<PathBuf>, Error> {
-    Ok(report::write(result, out, &ReportOptions { force, ..ReportOptions::default() })?)
+    Ok(report::write(result, out, &report_options(cli::Palette::Intl, force))?)
 }
 
 /// The measures as a table.

@@ -13,7 +13,7 @@ use lobstream_streams::log::{self, Log};
 use lobstream_streams::runtime::Until;
 use lobstream_streams::settings::{Guarantee, Sharing};
 
-use super::backtest::{BacktestOptions, backtest, config, summary, write};
+use super::backtest::{BacktestOptions, Source, backtest, config, summary, write};
 use super::digest::{DigestOptions, KindDigest, digest};
 use super::progress::{Unit, bar, spinner};
 use super::replay::{Pace, Poured, pour, tell_oddities};
@@ -60,9 +60,8 @@ pub(super) fn execute(args: &cli::Demo) -> Result<(), Error> {
     let line = spinner("backtest");
     let results = results_uri(out);
     let options = BacktestOptions {
-        from: results.clone(),
+        source: Source::Rows { from: results.clone(), step_ms: 1_000 },
         symbols: Vec::new(),
-        step_ms: 1_000,
         config: config("bollinger_flow", &[])?,
     };
     let result = backtest(&options);

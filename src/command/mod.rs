@@ -10,6 +10,7 @@ mod player;
 mod progress;
 mod replay;
 mod run;
+mod sweep;
 mod verify;
 
 use std::fmt::Display;
@@ -35,6 +36,7 @@ pub fn execute(command: Command) -> Result<(), Error> {
         Command::Verify(args) => verify::execute(&args),
         Command::Inspect(args) => inspect::execute(&args),
         Command::Backtest(args) => backtest::execute(&args),
+        Command::Sweep(args) => sweep::execute(&args),
         Command::Export(args) => export_rows(args),
         Command::Digest(args) => {
             digest::digest(&digest::DigestOptions { from: args.from })?.iter().for_each(say);

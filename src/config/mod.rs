@@ -2,3 +2,6 @@
 
 pub mod flags;
 pub mod rules;
+pub mod run_file;
+pub mod sheet;
+pub mod sweep_file;

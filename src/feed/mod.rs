@@ -17,6 +17,7 @@ pub mod instruments;
 pub mod live;
 pub mod merge;
 pub(crate) mod numbers;
+pub mod ohlc;
 pub mod recorded;
 mod socket;
 pub mod synthetic;

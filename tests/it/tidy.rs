@@ -48,7 +48,9 @@ const LAYERS: &[Layers] = &[
         src: "backtest/src",
         order: &[
             &["report", "lookahead"],
+            &["sweep"],
             &["run"],
+            &["band_pass"],
             &["strategy", "metrics"],
             &["engine"],
             &["portfolio"],
@@ -91,6 +93,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["src/feed/fake.rs"]),
     ("tokio_tungstenite", &["src/feed/socket.rs"]),
     ("libm", &["market/src/factor/maths.rs", "market/src/images/norm.rs", "backtest/src/metrics/"]),
+    ("rayon", &["backtest/src/sweep/"]),
 ];
 
 /// Text that no source file may hold, and where it may stand all the same.

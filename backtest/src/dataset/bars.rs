@@ -87,6 +87,11 @@ impl Detail {
         self.px.extend(px);
     }
 
+    /// Nothing finer than bars is known.
+    pub fn is_empty(&self) -> bool {
+        self.px.is_empty()
+    }
+
     /// The prices of bar `i`; empty if nothing finer than the bar is known.
     pub fn bar(&self, i: usize) -> &[f64] {
         let Some(&from) = self.start.get(i) else { return &[] };
@@ -176,6 +181,28 @@ impl Series {
         series.known_after_ms = 15 * 3_600_000;
         series.factors.resize(series.bars.len());
         series
+    }
+
+    /// Bars of traded prices with times of their own, ascending, each `(window start ms, [open, high, low, close])`.
+    ///
+    /// # Errors
+    /// A step that does not divide a day; a bar that is not after the one before; a price that is not positive.
+    pub fn from_bars(
+        venue: &str,
+        symbol: &str,
+        step_ms: i64,
+        bars: &[(i64, [f64; 4])],
+    ) -> Result<Series, Error> {
+        let ohlc: Vec<[f64; 4]> = bars.iter().map(|bar| bar.1).collect();
+        let mut series = Series::from_ohlc(venue, symbol, step_ms, 0, &ohlc)?;
+        if let Some(row) = (1..bars.len()).find(|&i| bars[i].0 <= bars[i - 1].0) {
+            let what = "its time is not after that of the row before";
+            return Err(Error::BadData { symbol: symbol.to_owned(), row, what });
+        }
+        series.bars.ts_ms = bars.iter().map(|bar| bar.0).collect();
+        series.bars.open_ms.clone_from(&series.bars.ts_ms);
+        series.n_rows = bars.len();
+        Ok(series)
     }
 
     pub(super) fn empty(venue: &str, symbol: &str, step_ms: i64, basis: Basis) -> Series {

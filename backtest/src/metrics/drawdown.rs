@@ -42,6 +42,23 @@ pub fn deepest(start: f64, equity: &[EquityPoint]) -> Option<Drawdown> {
     worst
 }
 
+/// The longest time from a peak until it was reached again, or until the end, ms; `None` without a fall.
+pub fn longest_ms(start: f64, equity: &[EquityPoint]) -> Option<i64> {
+    let (mut peak, mut peak_ms) = (start, equity.first()?.ts_ms);
+    let mut longest = None;
+    let mut below = false;
+    for point in equity {
+        if below || point.equity < peak {
+            longest = longest.max(Some(point.ts_ms - peak_ms));
+        }
+        below = point.equity < peak;
+        if !below {
+            (peak, peak_ms) = (point.equity, point.ts_ms);
+        }
+    }
+    longest
+}
+
 /// The peak at `peak_ms` was reached again.
 fn close(worst: &mut Option<Drawdown>, peak_ms: i64, now_ms: i64) {
     if let Some(worst) = worst.as_mut().filter(|w| w.peak_ms == peak_ms && w.recovery_ms.is_none()) {
@@ -65,6 +82,14 @@ mod tests {
         assert!((worst.depth + 0.1).abs() < 1e-15);
         let depths: Vec<f64> = underwater(100.0, &equity).collect();
         assert_eq!(depths.iter().copied().fold(0.0, f64::min), worst.depth);
+    }
+
+    #[test]
+    fn the_longest_fall_need_not_be_the_deepest() {
+        let equity = curve(&[100.0, 110.0, 99.0, 110.0, 120.0, 119.0, 118.0, 119.5, 119.0]);
+        assert_eq!(longest_ms(100.0, &equity), Some(4), "from 5 to the end at 9; the deepest took 2");
+        assert_eq!(longest_ms(100.0, &equity[..5]), Some(2));
+        assert_eq!(longest_ms(100.0, &curve(&[101.0, 102.0])), None);
     }
 
     #[test]

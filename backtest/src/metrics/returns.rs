@@ -1,22 +1,40 @@
 //! Equity → returns per calendar step, and their moments.
 
 use crate::engine::EquityPoint;
+use crate::metrics::conventions::Days;
 
-/// Equity at the end of each calendar step, aligned to 00:00 UTC, the start capital first.
-/// A step without bars keeps the equity of the one before. A bar that ends at the boundary belongs to the step it ends.
-pub fn resample(start: f64, equity: &[EquityPoint], step_ms: i64) -> Vec<f64> {
-    let mut curve = vec![start];
-    let step = |ts_ms: i64| (ts_ms - 1).div_euclid(step_ms);
-    let mut known: Option<(i64, f64)> = None;
+/// Equity at the end of a calendar step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Begin of the step, ms of local time.
+    pub local_ms: i64,
+    /// Equity at its end.
+    pub equity: f64,
+}
+
+/// Cuts equity into steps aligned to 00:00 local time. A bar that ends at the boundary belongs to the step it ends.
+/// A step without bars keeps the equity of the one before, or is left out if only traded days count.
+pub fn steps(equity: &[EquityPoint], step_ms: i64, utc_offset_ms: i64, days: Days) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
     for point in equity {
-        let now = step(point.ts_ms);
-        if let Some((before, value)) = known {
-            curve.extend((before..now).map(|_| value));
+        let local_ms = (point.ts_ms + utc_offset_ms - 1).div_euclid(step_ms) * step_ms;
+        let now = Step { local_ms, equity: point.equity };
+        match steps.last_mut() {
+            Some(last) if last.local_ms == local_ms => last.equity = point.equity,
+            Some(&mut last) if days == Days::Every => {
+                let hole = (last.local_ms + step_ms..local_ms).step_by(step_ms as usize);
+                steps.extend(hole.map(|local_ms| Step { local_ms, equity: last.equity }));
+                steps.push(now);
+            }
+            Some(_) | None => steps.push(now),
         }
-        known = Some((now, point.equity));
     }
-    curve.extend(known.map(|(_, value)| value));
-    curve
+    steps
+}
+
+/// The start capital, then the equity of each step.
+pub fn curve(start: f64, steps: &[Step]) -> Vec<f64> {
+    std::iter::once(start).chain(steps.iter().map(|step| step.equity)).collect()
 }
 
 /// `E_i / E_(i−1) − 1`.
@@ -65,8 +83,18 @@ mod tests {
     fn a_step_takes_its_last_point_and_a_hole_keeps_the_last_value() {
         let at = |ts_ms, equity| EquityPoint { ts_ms, equity };
         let points = [at(1, 10.0), at(100, 11.0), at(101, 12.0), at(350, 13.0)];
-        assert_eq!(resample(9.0, &points, 100), [9.0, 11.0, 12.0, 12.0, 13.0]);
-        assert_eq!(resample(9.0, &[], 100), [9.0]);
+        let all = steps(&points, 100, 0, Days::Every);
+        assert_eq!(curve(9.0, &all), [9.0, 11.0, 12.0, 12.0, 13.0]);
+        assert_eq!(curve(9.0, &steps(&points, 100, 0, Days::Traded)), [9.0, 11.0, 12.0, 13.0]);
+        assert_eq!(curve(9.0, &steps(&[], 100, 0, Days::Every)), [9.0]);
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_of_the_venue() {
+        const HOUR_MS: i64 = 3_600_000;
+        let points = [15, 17].map(|h| EquityPoint { ts_ms: h * HOUR_MS, equity: h as f64 });
+        let days = |offset| steps(&points, 24 * HOUR_MS, offset, Days::Traded).len();
+        assert_eq!((days(0), days(8 * HOUR_MS)), (1, 2), "Shanghai's day begins at 16:00 UTC");
     }
 
     #[test]

@@ -134,7 +134,10 @@ fn money(result: &RunResult) -> String {
             )
         }
         Accounting::Unit => {
-            format!("Start capital {cash}, all of it in each position, fractions not rounded.")
+            format!(
+                "Start capital {cash}, an equal share for each symbol, all of it in each of its positions, fractions not \
+                 rounded."
+            )
         }
     }
 }

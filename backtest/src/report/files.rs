@@ -45,6 +45,14 @@ impl<'a> Folder<'a> {
         Ok(folder)
     }
 
+    /// Opens a folder that holds a report, whose files stay.
+    pub(super) fn add_to(dir: &'a Path) -> Result<Folder<'a>, Error> {
+        let mut folder = Folder::open(dir, false)?;
+        let kept = std::mem::take(&mut folder.earlier);
+        folder.written = kept.into_iter().map(|name| dir.join(name)).collect();
+        Ok(folder)
+    }
+
     /// Names the files of the earlier report that are still here, and those written by now.
     fn mark(&mut self) -> Result<(), Error> {
         let written = self.written.iter().filter_map(|path| path.file_name()?.to_str()).map(str::to_owned);
@@ -76,20 +84,6 @@ impl<'a> Folder<'a> {
         Ok(())
     }
 
-    /// What a writer writes, without keeping it as a file.
-    pub(super) fn bytes_of(
-        &self,
-        name: &str,
-        write: impl FnOnce(&Path) -> Result<(), Error>,
-    ) -> Result<Vec<u8>, Error> {
-        self.beside(name, |beside| {
-            write(beside)?;
-            let bytes = std::fs::read(beside);
-            let _ = std::fs::remove_file(beside);
-            bytes.map_err(|source| Error::Io { path: beside.to_owned(), source })
-        })
-    }
-
     /// Gives a place for unfinished bytes; whatever is left there after a failure is removed.
     fn beside<T>(&self, name: &str, work: impl FnOnce(&Path) -> Result<T, Error>) -> Result<T, Error> {
         let beside = self.dir.join(format!(".unfinished-{name}"));
@@ -98,12 +92,6 @@ impl<'a> Folder<'a> {
             let _ = std::fs::remove_file(&beside);
         }
         result
-    }
-
-    /// The bytes of a file that was put here.
-    pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
-        let path = self.dir.join(name);
-        std::fs::read(&path).map_err(|source| Error::Io { path, source })
     }
 
     /// Removes what an earlier report left and this one did not replace. All files, in the order in which they
@@ -142,7 +130,7 @@ mod tests {
             Err(Error::NoRows)
         });
         assert!(failed.is_err());
-        assert_eq!(folder.read("a.txt").expect("read"), b"old");
+        assert_eq!(std::fs::read(dir.path().join("a.txt")).expect("read"), b"old");
         assert_eq!(names(dir.path()), [MARKER, "a.txt"]);
         assert_eq!(folder.close().expect("closed"), [dir.path().join("a.txt")]);
     }

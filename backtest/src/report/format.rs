@@ -3,18 +3,7 @@
 use std::sync::Arc;
 
 use crate::dataset::Series;
-
-/// `(year, month, day, ms of the day)` of a time, UTC, Gregorian.
-fn civil(ms: i64) -> (i64, i64, i64, i64) {
-    let (days, rest) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
-    let z = days + 719_468;
-    let (era, doe) = (z.div_euclid(146_097), z.rem_euclid(146_097));
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    (yoe + era * 400 + i64::from(month <= 2), month, doy - (153 * mp + 2) / 5 + 1, rest)
-}
+use crate::metrics::periods::civil;
 
 /// `2024-08-08`.
 pub(super) fn date(ms: i64) -> String {

@@ -8,8 +8,10 @@ use crate::engine::Trade;
 use crate::error::Error;
 use crate::metrics::{Metric, step_text};
 use crate::report::assumptions::assumptions;
+use crate::report::chart::scene::Color;
+use crate::report::chart::theme::{Palette, Theme};
 use crate::report::tables::{exit_reasons, metric_text, rejection_counts};
-use crate::report::{ReportOptions, base64, format};
+use crate::report::{Place, ReportOptions, format};
 use crate::run::RunResult;
 
 const PAGE: &str = include_str!("page.html");
@@ -17,12 +19,14 @@ const PAGE: &str = include_str!("page.html");
 /// Trades that the page shows; the CSV has all.
 const TRADES_MAX: usize = 500;
 
-/// A chart for light and for dark pages.
+/// Symbols that the run box names.
+const SYMBOLS_MAX: usize = 12;
+
+/// A chart as it stands on the page, in light colours.
 #[derive(Debug)]
 pub(super) struct Picture {
-    pub(super) title: String,
-    pub(super) light: Vec<u8>,
-    pub(super) dark: Vec<u8>,
+    pub(super) place: Place,
+    pub(super) svg: String,
 }
 
 /// What the template is given.
@@ -34,20 +38,18 @@ struct Page<'a> {
     warnings: &'a [String],
     metrics: Vec<MetricView>,
     params: Vec<(&'static str, String, &'static str)>,
-    pictures: Vec<PictureView>,
+    charts: Vec<String>,
+    symbol_charts: Vec<String>,
+    exit_charts: Vec<String>,
+    dark: String,
     reasons: Vec<ReasonView>,
     rejections: Vec<(String, usize)>,
     trades: Vec<TradeView>,
     n_trades: usize,
+    n_symbols: usize,
+    symbols_left_out: usize,
     assumptions: Vec<(&'static str, String)>,
     hash: &'a str,
-}
-
-#[derive(Serialize)]
-struct PictureView {
-    title: String,
-    light: String,
-    dark: String,
 }
 
 /// The page of a run.
@@ -60,14 +62,10 @@ pub(super) fn page(
         |e: minijinja::Error| Error::Render { what: "report.html".to_owned(), reason: e.to_string() };
     let mut templates = Environment::new();
     templates.add_template("page.html", PAGE).map_err(failed)?;
-    let pictures: Vec<PictureView> = pictures
-        .into_iter()
-        .map(|picture| PictureView {
-            title: picture.title,
-            light: base64::encode(&picture.light),
-            dark: base64::encode(&picture.dark),
-        })
-        .collect();
+    let at = |place| {
+        let there = pictures.iter().filter(move |picture| picture.place == place);
+        there.map(|picture| picture.svg.clone()).collect()
+    };
     let shown = result.trades.iter().enumerate().take(TRADES_MAX);
     let page = Page {
         title: &options.title,
@@ -76,20 +74,39 @@ pub(super) fn page(
         warnings: &result.warnings,
         metrics: metrics(result),
         params: result.config.strategy.params(),
-        pictures,
+        charts: at(Place::Run),
+        symbol_charts: at(Place::Symbol),
+        exit_charts: at(Place::Exits),
+        dark: dark(options.palette),
         reasons: reasons(result),
         rejections: rejection_counts(result),
         trades: shown.map(|(i, t)| trade(result, i + 1, t)).collect(),
         n_trades: result.trades.len(),
+        n_symbols: result.series.len(),
+        symbols_left_out: result.series.len().saturating_sub(super::CHARTED_MAX),
         assumptions: assumptions(result).into_iter().map(|a| (a.id, a.text)).collect(),
         hash: &result.hash,
     };
     templates.get_template("page.html").and_then(|template| template.render(Serde(&page))).map_err(failed)
 }
 
+/// Style rules that give the charts of a light theme the colours of the dark one.
+fn dark(palette: Palette) -> String {
+    let hex = |c: Color| format!("#{:02X}{:02X}{:02X}", c.rgb.0, c.rgb.1, c.rgb.2);
+    let rule = |(light, dark): (Color, Color)| {
+        let (light, dark) = (hex(light), hex(dark));
+        format!("svg [fill=\"{light}\"]{{fill:{dark}}}svg [stroke=\"{light}\"]{{stroke:{dark}}}\n")
+    };
+    Theme::pairs(palette).into_iter().map(rule).collect()
+}
+
 /// The run box: label and value.
 fn facts(result: &RunResult, options: &ReportOptions) -> Vec<(String, String)> {
-    let symbols: Vec<String> = result.series.iter().map(|s| format!("{} on {}", s.symbol, s.venue)).collect();
+    let shown = result.series.iter().take(SYMBOLS_MAX);
+    let mut symbols: Vec<String> = shown.map(|s| format!("{} on {}", s.symbol, s.venue)).collect();
+    if let Some(more) = result.series.len().checked_sub(SYMBOLS_MAX).filter(|more| *more > 0) {
+        symbols.push(format!("and {more} more"));
+    }
     let period = result.span_ms().map_or_else(|| "no data".to_owned(), |(a, b)| format::period(a, b));
     let rows: usize = result.series.iter().map(|series| series.n_rows).sum();
     let bars = format!(

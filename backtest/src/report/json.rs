@@ -8,7 +8,7 @@ use crate::report::tables::exit_reasons;
 use crate::run::RunResult;
 
 /// The summary as indented text.
-pub(super) fn summary(result: &RunResult) -> String {
+pub fn summary(result: &RunResult) -> String {
     let span = result.span_ms();
     let time = |ms: Option<i64>| ms.map(iso);
     let value = json!({

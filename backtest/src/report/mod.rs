@@ -1,24 +1,32 @@
 //! Files that a person keeps: charts, a page, tables, a summary, the assumptions.
 
 mod assumptions;
-mod base64;
 pub mod chart;
-mod csv;
+mod export;
 mod files;
 mod format;
+mod frame;
 mod grid;
 mod html;
 mod json;
+mod lists;
 mod plot;
+mod sweep;
 mod tables;
 
 use std::path::{Path, PathBuf};
 
 pub use chart::theme::Palette;
+pub use export::export_vectorbt;
+pub use frame::{Cells, Frame};
 pub use grid::{HeatGrid, HeatPanel};
+pub use json::summary;
+pub use sweep::write_sweep;
 pub use tables::metric_text;
 
+use crate::dataset::Basis;
 use crate::error::Error;
+use crate::metrics::Sample;
 use crate::report::chart::scene::Scene;
 use crate::report::chart::theme::Theme;
 use crate::report::files::Folder;
@@ -28,8 +36,11 @@ use crate::run::RunResult;
 /// Symbols that get charts of their own, those with the largest |P&L| first.
 const CHARTED_MAX: usize = 20;
 
+/// Writes a table as a Parquet file.
+pub type WriteFrame = fn(&Frame, &Path) -> Result<(), String>;
+
 /// What a report says beside its numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ReportOptions {
     /// Heading of the page. Default `Backtest`.
     pub title: String,
@@ -37,6 +48,8 @@ pub struct ReportOptions {
     pub notes: Vec<(String, String)>,
     /// Which colour a rise has. Default green.
     pub palette: Palette,
+    /// Writes `trades.parquet` and `equity.parquet`; the crate itself knows no Parquet. Default: there are none.
+    pub parquet: Option<WriteFrame>,
     /// Write into a folder that holds something else too. Default: it is refused.
     pub force: bool,
 }
@@ -47,6 +60,7 @@ impl Default for ReportOptions {
             title: "Backtest".to_owned(),
             notes: Vec::new(),
             palette: Palette::default(),
+            parquet: None,
             force: false,
         }
     }
@@ -71,10 +85,15 @@ pub fn write(result: &RunResult, dir: &Path, options: &ReportOptions) -> Result<
     for drawing in drawings(result) {
         pictures.push(picture(&mut folder, &drawing, options.palette)?);
     }
-    folder.put("trades.csv", csv::trades(result))?;
-    folder.put("equity.csv", csv::equity(result))?;
-    folder.put("rejections.csv", csv::rejections(result))?;
-    folder.put("summary.json", json::summary(result))?;
+    let (trades, equity) = (lists::trades(result), lists::equity(result));
+    folder.put("trades.csv", trades.to_csv())?;
+    folder.put("equity.csv", equity.to_csv())?;
+    folder.put("rejections.csv", lists::rejections(result).to_csv())?;
+    if let Some(write) = options.parquet {
+        put_parquet(&mut folder, "trades.parquet", &trades, write)?;
+        put_parquet(&mut folder, "equity.parquet", &equity, write)?;
+    }
+    folder.put("summary.json", summary(result))?;
     folder.put("assumptions.md", assumptions::page(result))?;
     folder.put("report.html", html::page(result, pictures, options)?)?;
     let mut files = folder.close()?;
@@ -82,33 +101,84 @@ pub fn write(result: &RunResult, dir: &Path, options: &ReportOptions) -> Result<
     Ok(files)
 }
 
+fn put_parquet(folder: &mut Folder<'_>, name: &str, frame: &Frame, write: WriteFrame) -> Result<(), Error> {
+    let failed = |reason| Error::Render { what: name.to_owned(), reason };
+    folder.put_with(name, |path| write(frame, path).map_err(failed))
+}
+
+/// Where a chart stands on the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Of the whole run.
+    Run,
+    /// Of one symbol.
+    Symbol,
+    /// Beside the exit reasons.
+    Exits,
+}
+
+/// Which files a chart is written to, beside its place on the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Files {
+    Page,
+    Png,
+    PngAndSvg,
+}
+
 /// A chart that can be drawn in any theme.
 struct Drawing<'a> {
     name: String,
     title: String,
+    place: Place,
+    files: Files,
     scene: Box<dyn Fn(&Theme) -> Scene + 'a>,
 }
 
 fn drawings(result: &RunResult) -> Vec<Drawing<'_>> {
-    let mut drawings = vec![Drawing {
-        name: "equity".to_owned(),
-        title: "Equity and drawdown".to_owned(),
-        scene: Box::new(|theme| chart::equity_chart(result, theme)),
-    }];
-    for index in charted(result) {
-        let (name, symbol) = (file_name(result, index), &result.series[index].symbol);
-        drawings.push(Drawing {
-            name: format!("price_{name}"),
-            title: format!("{symbol}: price, bands and trades"),
-            scene: Box::new(move |theme| chart::price_chart(result, index, theme)),
-        });
+    let run = |name: &str, title: &str, files, draw: fn(&RunResult, &Theme) -> Scene| Drawing {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        place: Place::Run,
+        files,
+        scene: Box::new(move |theme| draw(result, theme)),
+    };
+    let mut drawings = vec![
+        run("equity", "Equity and benchmark", Files::PngAndSvg, chart::equity_chart),
+        run("drawdown", "Drawdown", Files::PngAndSvg, chart::drawdown_chart),
+    ];
+    let sample = Sample::of(&result.equity, result.config.cash, &result.config.conventions);
+    if sample.is_annual {
+        drawings.push(run("months", "Returns of months and years", Files::Page, chart::month_chart));
+    }
+    drawings.push(run("returns", "Histogram of returns", Files::Page, chart::histogram_chart));
+    if sample.is_annual && sample.returns.len() >= chart::ROLLING_WINDOW {
+        drawings.push(run("rolling", "Rolling Sharpe ratio", Files::Page, chart::rolling_chart));
+    }
+    charted(result).into_iter().for_each(|index| symbol_drawings(result, index, &mut drawings));
+    let reasons = run("exits", "P&L by exit reason", Files::Page, chart::reason_chart);
+    drawings.push(Drawing { place: Place::Exits, ..reasons });
+    drawings
+}
+
+fn symbol_drawings<'a>(result: &'a RunResult, index: usize, drawings: &mut Vec<Drawing<'a>>) {
+    let (name, series) = (file_name(result, index), &result.series[index]);
+    let (place, files) = (Place::Symbol, Files::Png);
+    drawings.push(Drawing {
+        name: format!("price_{name}"),
+        title: format!("{}: price, bands and trades", series.symbol),
+        place,
+        files,
+        scene: Box::new(move |theme| chart::price_chart(result, index, theme)),
+    });
+    if series.basis == Basis::Mid {
         drawings.push(Drawing {
             name: format!("factors_{name}"),
-            title: format!("{symbol}: price, order flow, imbalance"),
+            title: format!("{}: price, order flow, imbalance", series.symbol),
+            place,
+            files,
             scene: Box::new(move |theme| chart::factor_chart(result, index, theme)),
         });
     }
-    drawings
 }
 
 /// The series that get charts, in their order.
@@ -133,9 +203,13 @@ fn file_name(result: &RunResult, index: usize) -> String {
 }
 
 fn picture(folder: &mut Folder<'_>, drawing: &Drawing<'_>, palette: Palette) -> Result<Picture, Error> {
-    let name = format!("{}.png", drawing.name);
-    let (light, dark) = ((drawing.scene)(&Theme::light(palette)), (drawing.scene)(&Theme::dark(palette)));
-    folder.put_with(&name, |path| plot::write_png(&light, path))?;
-    let dark = folder.bytes_of(&name, |path| plot::write_png(&dark, path))?;
-    Ok(Picture { title: drawing.title.clone(), light: folder.read(&name)?, dark })
+    let scene = (drawing.scene)(&Theme::light(palette));
+    let svg = plot::svg(&scene)?;
+    if drawing.files != Files::Page {
+        folder.put_with(&format!("{}.png", drawing.name), |path| plot::write_png(&scene, path))?;
+    }
+    if drawing.files == Files::PngAndSvg {
+        folder.put(&format!("{}.svg", drawing.name), &svg)?;
+    }
+    Ok(Picture { place: drawing.place, svg: plot::inline(&svg, &drawing.title) })
 }

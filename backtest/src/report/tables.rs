@@ -46,5 +46,6 @@ pub fn metric_text(metric: &Metric) -> String {
         Unit::Ratio => format::number(value, 3),
         Unit::Count => format::number(value, 0),
         Unit::Ms => format::duration(value),
+        Unit::Time => format::date_time(value as i64),
     }
 }

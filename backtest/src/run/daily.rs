@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use crate::dataset::{DailyData, PriceBasis, Series, TICK_E4};
 use crate::engine::daily::{DailyOutcome, DailyRules, DailyStrategy, DailyTrade, run_days};
-use crate::engine::{Counts, ExitReason, HashTrade, Outcome, Rejection, ResolvedBy, Trade, run_hash};
+use crate::engine::{
+    Counts, EquityPoint, ExitReason, HashTrade, Outcome, Rejection, ResolvedBy, Trade, run_hash,
+};
 use crate::error::Error;
-use crate::metrics::measure;
+use crate::metrics::benchmark::hold;
+use crate::metrics::{Benchmark, measure};
 use crate::model::Side;
 use crate::rules::AshareRules;
 use crate::run::{RunConfig, RunResult};
@@ -68,10 +71,12 @@ fn result(data: &DailyData, rules: &AshareRules, config: RunConfig, done: DailyO
         },
         equity: done.equity,
     };
+    let benchmark = benchmark(data, &config, &outcome.equity);
     RunResult {
         series,
         step_ms: DAY_MS,
-        metrics: measure(&outcome, config.cash, config.ppy),
+        metrics: measure(&outcome, config.cash, &config.conventions, benchmark.as_deref()),
+        benchmark,
         config,
         hash,
         warnings,
@@ -81,6 +86,18 @@ fn result(data: &DailyData, rules: &AshareRules, config: RunConfig, done: DailyO
         counts: outcome.counts,
         tally: done.tally,
         late_reads: done.late_reads,
+    }
+}
+
+/// All stocks of the data held, whether traded or not.
+fn benchmark(data: &DailyData, config: &RunConfig, equity: &[EquityPoint]) -> Option<Vec<EquityPoint>> {
+    match config.benchmark {
+        Benchmark::None => None,
+        Benchmark::Hold => {
+            let stocks = data.stocks.iter().filter(|stock| !stock.bars.is_empty());
+            let all: Vec<Arc<Series>> = stocks.map(|stock| Arc::new(Series::from_daily(stock))).collect();
+            Some(hold(&all, config.cash, equity))
+        }
     }
 }
 

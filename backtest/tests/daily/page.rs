@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use lobstream_backtest::dataset::{Candidate, DailyBar, DailyData, DayFacts, LevelTest, PriceBasis, Stock};
 use lobstream_backtest::engine::daily::PortfolioConfig;
+use lobstream_backtest::metrics::Conventions;
 use lobstream_backtest::rules::AshareRules;
 use lobstream_backtest::strategy::BollingerMicro;
 use lobstream_backtest::{RunConfig, RunResult, StrategyConfig, run_daily};
@@ -77,7 +78,7 @@ fn config(cash: f64, portfolio: PortfolioConfig) -> RunConfig {
     RunConfig {
         strategy: StrategyConfig::BollingerMicro(BollingerMicro::default()),
         cash,
-        ppy: 252.0,
+        conventions: Conventions::ASHARE,
         portfolio: Some(portfolio),
         ..RunConfig::default()
     }

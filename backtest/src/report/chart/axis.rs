@@ -16,7 +16,7 @@ pub(super) fn value_marks(lo: f64, hi: f64, n: usize) -> Vec<f64> {
 }
 
 /// The least of 1, 2, 2.5, 5 times a power of ten that is not below `least`.
-fn round_step(least: f64) -> f64 {
+pub(super) fn round_step(least: f64) -> f64 {
     let power = 10f64.powf(least.log10().floor());
     let fits = [1.0, 2.0, 2.5, 5.0].into_iter().map(|m| m * power).find(|step| *step >= least * (1.0 - 1e-9));
     fits.unwrap_or(10.0 * power)

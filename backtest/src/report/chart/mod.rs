@@ -2,17 +2,30 @@
 
 mod axis;
 mod decimate;
+mod drawdown;
 mod equity;
 mod factors;
 mod header;
+mod heat;
+mod histogram;
+mod months;
 mod panel;
 mod price;
+mod reasons;
+mod rolling;
 pub mod scene;
 pub mod theme;
 
+pub use drawdown::drawdown_chart;
 pub use equity::equity_chart;
 pub use factors::factor_chart;
+pub use heat::heat_chart;
+pub use histogram::histogram_chart;
+pub use months::month_chart;
 pub use price::price_chart;
+pub use reasons::reason_chart;
+pub(super) use rolling::WINDOW as ROLLING_WINDOW;
+pub use rolling::rolling_chart;
 
 use crate::dataset::Series;
 use crate::metrics::step_text;
@@ -138,6 +151,11 @@ mod tests {
                     let what = format!("{n} bars of {step_ms} ms at {price}");
                     check(&price_chart(&result, 0, &theme), &what);
                     check(&equity_chart(&result, &theme), &what);
+                    check(&drawdown_chart(&result, &theme), &what);
+                    check(&month_chart(&result, &theme), &what);
+                    check(&histogram_chart(&result, &theme), &what);
+                    check(&rolling_chart(&result, &theme), &what);
+                    check(&reason_chart(&result, &theme), &what);
                     check(&factor_chart(&result, 0, &theme), &what);
                 }
             }
@@ -149,7 +167,14 @@ mod tests {
         let theme = Theme::dark(Default::default());
         for n in [1, 2, 300] {
             let result = held("BTCUSDT", 1_000, 0, n, 100.0);
-            for scene in [price_chart(&result, 0, &theme), equity_chart(&result, &theme)] {
+            let scenes = [
+                price_chart(&result, 0, &theme),
+                equity_chart(&result, &theme),
+                drawdown_chart(&result, &theme),
+                histogram_chart(&result, &theme),
+                rolling_chart(&result, &theme),
+            ];
+            for scene in scenes {
                 for shape in &scene.shapes {
                     if let Shape::Line { points, .. } | Shape::Fill { points, .. } = shape {
                         assert!(points.iter().all(|(x, y)| x.is_finite() && y.is_finite()), "{shape:?}");

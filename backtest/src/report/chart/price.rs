@@ -2,7 +2,7 @@
 
 use lobstream_market::factor::technical::Bands as Band;
 
-use crate::dataset::Series;
+use crate::dataset::{Basis, Series};
 use crate::engine::Trade;
 use crate::model::Side;
 use crate::report::chart::decimate::{POINTS_MAX, decimate};
@@ -35,7 +35,7 @@ pub fn price_chart(result: &RunResult, index: usize, theme: &Theme) -> Scene {
     draw_price(&mut scene, &panel, theme, series, &bands);
     draw_trades(&mut scene, &panel, theme, &trades);
     panel.frame(&mut scene, theme);
-    panel.title(&mut scene, theme, format!("Mid price, {quote}"));
+    panel.title(&mut scene, theme, format!("{}, {quote}", price_name(series)));
     if series.bars.is_empty() {
         panel.note(&mut scene, theme, "No second of this period has a valid book");
     } else if trades.is_empty() {
@@ -43,6 +43,14 @@ pub fn price_chart(result: &RunResult, index: usize, theme: &Theme) -> Scene {
     }
     header(result, series, &trades, !bands.is_empty(), theme).draw(&mut scene, theme, rect.left, rect.right);
     scene
+}
+
+/// What the line is.
+fn price_name(series: &Series) -> &'static str {
+    match series.basis {
+        Basis::Mid => "Mid price",
+        Basis::Traded => "Close",
+    }
 }
 
 fn no_trades(scene: &mut Scene, panel: &Panel, theme: &Theme) {
@@ -91,6 +99,9 @@ pub(super) fn draw_trades(scene: &mut Scene, panel: &Panel, theme: &Theme, trade
         41..=150 => 6.5,
         151.. => 4.5,
     };
+    if trades.len() <= LEVELS_MAX {
+        trades.iter().for_each(|trade| draw_levels(scene, panel, theme, trade));
+    }
     for trade in trades {
         let ends = [panel.at((trade.entry_ms, trade.entry)), panel.at((trade.exit_ms, trade.exit))];
         scene.dashed(ends.to_vec(), theme.of(trade.pnl), 2.0, 4.0);
@@ -105,6 +116,20 @@ pub(super) fn draw_trades(scene: &mut Scene, panel: &Panel, theme: &Theme, trade
     }
 }
 
+/// With more trades the levels of each are a clutter.
+const LEVELS_MAX: usize = 60;
+
+/// Stop and target of a trade while it lived.
+fn draw_levels(scene: &mut Scene, panel: &Panel, theme: &Theme, trade: &Trade) {
+    let inside = |level: &f64| panel.value.0 < *level && *level < panel.value.1;
+    let levels = [(trade.sl, theme.down), (trade.tp, theme.up)];
+    for (level, color) in levels.into_iter().filter_map(|(level, color)| Some((level.filter(inside)?, color)))
+    {
+        let ends = [panel.at((trade.entry_ms, level)), panel.at((trade.exit_ms, level))];
+        scene.line(ends.to_vec(), color, 1.0);
+    }
+}
+
 /// A triangle with a rim of the background, so that it stands out of lines.
 fn mark(scene: &mut Scene, theme: &Theme, (x, y): Point, half: f64, up: bool, color: Color) {
     let rim = if up { -2.6 } else { 2.6 };
@@ -113,7 +138,8 @@ fn mark(scene: &mut Scene, theme: &Theme, (x, y): Point, half: f64, up: bool, co
 }
 
 fn header(result: &RunResult, series: &Series, trades: &[&Trade], bands: bool, theme: &Theme) -> Header {
-    let mut legend = vec![(Swatch::Line(theme.main), "mid")];
+    let name = if series.basis == Basis::Mid { "mid" } else { "close" };
+    let mut legend = vec![(Swatch::Line(theme.main), name)];
     if bands {
         legend.push((Swatch::Area(theme.band.fade(0.35)), "Bollinger bands"));
         legend.push((Swatch::Dashed(theme.band), "middle band"));
@@ -131,10 +157,18 @@ fn header(result: &RunResult, series: &Series, trades: &[&Trade], bands: bool, t
     if closed(false) {
         legend.push((Swatch::Down(theme.down), "exit with a loss"));
     }
+    if trades.len() <= LEVELS_MAX && trades.iter().any(|trade| trade.sl.is_some() || trade.tp.is_some()) {
+        legend.push((Swatch::Line(theme.down), "stop, target"));
+    }
     legend.extend(spell_legend(theme, std::iter::once(series)));
     let bands = if bands { ", Bollinger bands" } else { "" };
     Header {
-        title: format!("{} · {} — mid price{bands} and trades", series.symbol, series.venue),
+        title: format!(
+            "{} · {} — {}{bands} and trades",
+            series.symbol,
+            series.venue,
+            price_name(series).to_lowercase()
+        ),
         caption: caption(result, series.span_ms()),
         result: trade_result(trades, format::units(&series.symbol).1, theme),
         legend,

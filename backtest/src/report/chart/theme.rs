@@ -94,6 +94,21 @@ impl Theme {
         }
     }
 
+    /// Colours that a page exchanges when it turns dark: the light one and its dark counterpart.
+    pub fn pairs(palette: Palette) -> Vec<(Color, Color)> {
+        let (light, dark) = (Theme::light(palette), Theme::dark(palette));
+        light.colors().into_iter().zip(dark.colors()).collect()
+    }
+
+    fn colors(&self) -> [Color; 15] {
+        let Theme { background, grid, frame, strong, text, main, band, equity, second, .. } = *self;
+        let Theme { up, down, long, short, invalid, missing, .. } = *self;
+        [
+            background, grid, frame, strong, text, main, band, equity, second, up, down, long, short,
+            invalid, missing,
+        ]
+    }
+
     /// The colour of a result.
     pub fn of(&self, gain: f64) -> Color {
         if gain > 0.0 { self.up } else { self.down }

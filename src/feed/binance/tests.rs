@@ -66,6 +66,29 @@ fn a_futures_change_has_the_time_of_the_transaction() {
 }
 
 #[test]
+fn a_frame_is_its_data_whatever_stands_beside_it_and_in_whatever_order() {
+    let plain = event(&mut reader(Venue::BinanceUsdm, Origin::Given), USDM_DEPTH);
+    let data = &USDM_DEPTH[USDM_DEPTH.find("\"data\"").expect("data")..];
+    let (before, after) = (data.trim_end_matches('}'), r#""stream":"btcusdt@depth@0ms""#);
+    for json in [
+        format!(r#"{{"u":1,"s":"OTHER","e":"trade",{data}"#),
+        format!(r#"{{{before}}},"u":1,"s":"OTHER",{after}}}"#),
+        format!("{{{after},{}", data.replace(r#""pu""#, r#""p\u0075""#)),
+    ] {
+        assert_eq!(event(&mut reader(Venue::BinanceUsdm, Origin::Given), &json), plain, "{json}");
+    }
+}
+
+#[test]
+fn a_field_that_comes_twice_makes_a_message_unreadable() {
+    for (once, twice) in [(r#""u":15"#, r#""u":15,"u":16"#), (r#""a":[]"#, r#""a":[],"a":[]"#)] {
+        let refused =
+            refusal(&mut reader(Venue::BinanceUsdm, Origin::Given), &USDM_DEPTH.replace(once, twice));
+        assert!(refused.detail.contains("duplicate field"), "{}", refused.detail);
+    }
+}
+
+#[test]
 fn a_spot_change_has_the_time_it_was_sent_and_no_previous_id() {
     let json = r#"{"e":"depthUpdate","E":1723161255208,"s":"BTCUSDT","U":1,"u":2,"b":[],"a":[["1.5","2"]]}"#;
     let got = event(&mut reader(Venue::BinanceSpot, Origin::Given), json);

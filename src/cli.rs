@@ -1,6 +1,7 @@
 //! What may be typed: raw flags, nothing resolved. `config` makes settings of them.
 
 mod backtest;
+mod images;
 mod sweep;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use backtest::{Action as BacktestAction, Backtest, ExportFormat, Palette};
+pub use images::{Images, ImagesBatch, ImagesCheck, ImagesCommand, ImagesShow};
 pub use sweep::Sweep;
 
 /// Stream processing that understands order books, and a backtester over what it stored.
@@ -46,6 +48,8 @@ pub enum Command {
     Backtest(Backtest),
     /// Trade a rule with many parameters, on all cores, and deflate the best.
     Sweep(Sweep),
+    /// Make A-share Level-2 images of whole days, draw and examine them.
+    Images(Images),
     /// Write stored rows as CSV or Parquet.
     Export(Export),
     /// Print one line per kind of stored row: count and SHA-256.

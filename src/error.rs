@@ -38,6 +38,18 @@ pub enum Error {
         /// Why not, and what to do.
         what: String,
     },
+    /// A number is not what it must be, whatever the input: a bug.
+    #[error("{what}")]
+    Invariant {
+        /// Which, and where it was seen.
+        what: String,
+    },
+    /// Some items failed; all others are done.
+    #[error("{what}")]
+    Partly {
+        /// How many, and where to look.
+        what: String,
+    },
     /// The user stopped it before there was a result.
     #[error("interrupted before there was a result")]
     Interrupted,
@@ -104,14 +116,15 @@ impl Error {
         Error::File { what, path: path.to_owned(), reason: reason.to_string() }
     }
 
-    /// The process exit code: 2 usage, 3 an earlier step is missing, 4 input data, 6 exists already,
+    /// The process exit code: 2 usage, 3 an earlier step is missing, 4 input data, 5 some items failed, 6 exists,
     /// 7 an invariant is broken, 8 a second run differs, 9 not as expected, 1 anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage { .. } | Error::Log(LogError::Uri { .. }) => 2,
             Error::Missing { .. } => 3,
             Error::Exists { .. } => 6,
-            Error::Engine(EngineError::StateDiverged { .. }) => 7,
+            Error::Partly { .. } => 5,
+            Error::Invariant { .. } | Error::Engine(EngineError::StateDiverged { .. }) => 7,
             Error::Different { .. } => 8,
             Error::Unexpected { .. } => 9,
             Error::Backtest(e) => e.exit_code(),

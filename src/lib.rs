@@ -7,6 +7,7 @@ pub mod command;
 pub mod config;
 pub mod error;
 pub mod feed;
+pub mod images;
 mod mongo;
 mod parquet;
 pub mod pipeline;

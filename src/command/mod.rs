@@ -4,6 +4,7 @@ mod backtest;
 mod demo;
 pub mod digest;
 pub mod export;
+mod images;
 mod inspect;
 mod live;
 mod player;
@@ -37,6 +38,7 @@ pub fn execute(command: Command) -> Result<(), Error> {
         Command::Inspect(args) => inspect::execute(&args),
         Command::Backtest(args) => backtest::execute(&args),
         Command::Sweep(args) => sweep::execute(&args),
+        Command::Images(args) => images::execute(&args),
         Command::Export(args) => export_rows(args),
         Command::Digest(args) => {
             digest::digest(&digest::DigestOptions { from: args.from })?.iter().for_each(say);

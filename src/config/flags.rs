@@ -29,6 +29,24 @@ pub fn duration(flag: &str, text: &str) -> Result<Duration, Error> {
     n.checked_mul(ms).map(Duration::from_millis).ok_or_else(bad)
 }
 
+/// A number of bytes such as `512MiB`, `4GiB`, `2GB`.
+///
+/// # Errors
+/// Names the flag.
+pub fn bytes(flag: &str, text: &str) -> Result<u64, Error> {
+    let bad = || Error::usage(format!("{flag} {text:?} is no size: write 512MiB, 4GiB or 2GB"));
+    let digits = text.chars().take_while(char::is_ascii_digit).count();
+    let n: u64 = text[..digits].parse().map_err(|_| bad())?;
+    let unit: u64 = match &text[digits..] {
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(bad()),
+    };
+    n.checked_mul(unit).filter(|n| *n > 0).ok_or_else(bad)
+}
+
 /// A bar step in ms: whole seconds that divide a day.
 ///
 /// # Errors
@@ -150,6 +168,15 @@ mod tests {
         for bad in ["", "5", "s", "1.5s", "-1s", "5 s", "99999999999999999999h", "18446744073709551615h"] {
             let error = duration("--max-gap", bad).expect_err(bad).to_string();
             assert!(error.contains("--max-gap"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_size_names_its_unit() {
+        assert_eq!(bytes("--mem", "512MiB").expect("a size"), 512 << 20);
+        assert_eq!(bytes("--mem", "2GB").expect("a size"), 2_000_000_000);
+        for bad in ["4", "4G", "0GiB", "-1GiB", "99999999999999GiB", ""] {
+            assert!(bytes("--mem", bad).is_err(), "{bad}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod cli;
 mod demo;
+mod images;
 mod images_python;
 mod live;
 mod parity;

@@ -68,6 +68,7 @@ const LAYERS: &[Layers] = &[
             &["cli"],
             &["config"],
             &["pipeline"],
+            &["images"],
             &["feed", "sink"],
             &["codec", "mongo", "parquet"],
             &["clock", "error"],
@@ -93,7 +94,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["src/feed/fake.rs"]),
     ("tokio_tungstenite", &["src/feed/socket.rs"]),
     ("libm", &["market/src/factor/maths.rs", "market/src/images/norm.rs", "backtest/src/metrics/"]),
-    ("rayon", &["backtest/src/sweep/"]),
+    ("rayon", &["backtest/src/sweep/", "src/images/"]),
+    ("xxhash_rust", &["src/images/"]),
 ];
 
 /// Text that no source file may hold, and where it may stand all the same.

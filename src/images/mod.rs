@@ -1,0 +1,28 @@
+//! Images of a whole market day: input files in, one store a day out.
+//!
+//! ```text
+//!  files ─▶ source: rows in units ─▶ spill: buckets by code ─▶ stock: rows → StockDay → image
+//!              (units in parallel)    (bounded memory)              (buckets in parallel)
+//!                                       one writer ◀── at most 256 ────────┘
+//!                                           └─▶ store: {date}.building ─(complete)─▶ {date}.lmdb + {date}.meta.lmdb
+//! ```
+//! The result depends on input and settings alone, never on threads, memory or how often it was begun.
+
+mod batch;
+mod inputs;
+mod meta;
+mod report;
+mod rows;
+mod settings;
+mod spill;
+mod stock;
+mod store;
+
+pub(crate) use batch::{Job, Mode, Outcome, Selection, Watch, run_day};
+pub(crate) use inputs::Files;
+pub use meta::{Counters, CutsRow, InputRow, RunRow, SCHEMA, Status, StockRow, Totals};
+pub(crate) use report::{Finding, Summary, examine};
+pub use settings::{Intraday, Settings, arith_name, bins_name, compat_name, normalise_name};
+pub(crate) use stock::Finished;
+pub(crate) use store::DayPaths;
+pub use store::{DayImages, DayMeta};

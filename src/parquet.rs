@@ -1,7 +1,7 @@
 //! Parquet tables in and out: the only file of the application that knows polars.
 //!
-//! Integers are INT64, floats DOUBLE, text UTF-8, a missing cell is null. A file says nothing of when or
-//! where it was written, so equal tables are equal bytes.
+//! Integers are INT64, floats DOUBLE, dates INT64 as YYYYMMDD, text UTF-8, a missing cell is null. A file says
+//! nothing of when or where it was written, so equal tables are equal bytes.
 
 pub(crate) mod groups;
 
@@ -10,6 +10,7 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 
 use lobstream_backtest::report::{Cells as FrameCells, Frame};
+use lobstream_market::calendar::Day;
 use lobstream_market::factor::columns::{Cell, Column, ColumnKind, Field};
 use polars::prelude::{
     Column as Series, DataFrame, KeyValueMetadata, ParallelStrategy, ParquetCompression, ParquetReader,
@@ -30,6 +31,8 @@ enum Cells {
     Bool(Vec<Option<bool>>),
     Int(Vec<Option<i64>>),
     Float(Vec<Option<f64>>),
+    /// YYYYMMDD.
+    Date(Vec<Option<i64>>),
     Text(Vec<Option<String>>),
 }
 
@@ -40,6 +43,7 @@ impl Table {
             ColumnKind::Bool => Cells::Bool(Vec::new()),
             ColumnKind::Int => Cells::Int(Vec::new()),
             ColumnKind::Float => Cells::Float(Vec::new()),
+            ColumnKind::Date => Cells::Date(Vec::new()),
             ColumnKind::Text => Cells::Text(Vec::new()),
         };
         Table { columns: columns.iter().map(|c| (*c, cells(c.kind))).collect(), rows: 0 }
@@ -56,6 +60,7 @@ impl Table {
                 Cells::Bool(c) => c.push(fit(column, cell)),
                 Cells::Int(c) => c.push(fit(column, cell)),
                 Cells::Float(c) => c.push(fit(column, cell)),
+                Cells::Date(c) => c.push(fit::<Day>(column, cell).map(|day| i64::from(day.number()))),
                 Cells::Text(c) => c.push(fit(column, cell)),
             }
         }
@@ -71,6 +76,7 @@ impl Table {
             Cells::Bool(c) => Series::new(column.name.into(), c),
             Cells::Int(c) => Series::new(column.name.into(), c),
             Cells::Float(c) => Series::new(column.name.into(), c),
+            Cells::Date(c) => Series::new(column.name.into(), c),
             Cells::Text(c) => Series::new(column.name.into(), c),
         };
         let columns = self.columns.into_iter().map(series).collect();
@@ -144,6 +150,10 @@ fn cells(frame: &DataFrame, column: &Column) -> Result<Vec<Cell>, String> {
         ColumnKind::Bool => series.bool().map_err(reason)?.iter().map(|c| c.to_cell()).collect(),
         ColumnKind::Int => series.i64().map_err(reason)?.iter().map(|c| c.to_cell()).collect(),
         ColumnKind::Float => series.f64().map_err(reason)?.iter().map(|c| c.to_cell()).collect(),
+        ColumnKind::Date => {
+            let days = series.i64().map_err(reason)?;
+            days.iter().map(|c| c.and_then(Day::from_number).to_cell()).collect()
+        }
         ColumnKind::Text => {
             series.str().map_err(reason)?.iter().map(|c| c.map(str::to_owned).to_cell()).collect()
         }

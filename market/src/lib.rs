@@ -5,12 +5,14 @@
 
 pub mod ashare;
 pub mod book;
+pub mod calendar;
 pub mod codec;
 pub mod error;
 pub mod event;
 pub mod instrument;
 pub mod price;
 
+pub mod daily;
 pub mod factor;
 pub mod images;
 pub mod signal;

@@ -94,6 +94,7 @@ fn field(cell: Cell) -> String {
         Cell::Bool(b) => b.to_string(),
         Cell::Int(i) => i.to_string(),
         Cell::Float(x) => json::text(&x),
+        Cell::Date(day) => day.to_string(),
         Cell::Text(t) => t,
     }
 }

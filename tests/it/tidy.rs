@@ -33,11 +33,11 @@ const LAYERS: &[Layers] = &[
     Layers {
         src: "market/src",
         order: &[
-            &["synthetic", "signal", "images"],
+            &["synthetic", "signal", "images", "daily"],
             &["factor"],
             &["ashare", "sync"],
             &["book"],
-            &["event"],
+            &["event", "calendar"],
             &["instrument"],
             &["codec"],
             &["price"],

@@ -14,6 +14,7 @@ pub(crate) fn row(second: i64, mid: f64) -> FactorRow {
             (_, false, ColumnKind::Bool) => Cell::Bool(true),
             (_, false, ColumnKind::Int) => Cell::Int(0),
             (_, false, ColumnKind::Float) => Cell::Float(0.0),
+            (_, false, ColumnKind::Date) => panic!("no row of the streams has a date"),
             (_, false, ColumnKind::Text) => Cell::Text("X".to_owned()),
         }
     });

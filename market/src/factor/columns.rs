@@ -2,6 +2,7 @@
 //! docs cannot differ, because all come from one `columns!` list.
 
 use crate::book::validity::{BookState, InvalidReason};
+use crate::calendar::Day;
 
 /// The content of one cell of a row, independent of where the row is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,8 @@ pub enum Cell {
     Int(i64),
     /// Finite.
     Float(f64),
+    /// A date of the exchange's calendar.
+    Date(Day),
     /// UTF-8.
     Text(String),
 }
@@ -27,6 +30,8 @@ pub enum ColumnKind {
     Int,
     /// [`Cell::Float`].
     Float,
+    /// [`Cell::Date`].
+    Date,
     /// [`Cell::Text`].
     Text,
 }
@@ -36,7 +41,7 @@ impl ColumnKind {
     pub fn is_number(self) -> bool {
         match self {
             ColumnKind::Int | ColumnKind::Float => true,
-            ColumnKind::Bool | ColumnKind::Text => false,
+            ColumnKind::Bool | ColumnKind::Date | ColumnKind::Text => false,
         }
     }
 }
@@ -69,7 +74,7 @@ pub trait Field: Sized {
         match self.to_cell() {
             Cell::Float(x) => Some(x),
             Cell::Int(i) => Some(i as f64),
-            Cell::Null | Cell::Bool(_) | Cell::Text(_) => None,
+            Cell::Null | Cell::Bool(_) | Cell::Date(_) | Cell::Text(_) => None,
         }
     }
 }
@@ -84,7 +89,7 @@ macro_rules! int_field {
             fn from_cell(cell: Cell) -> Option<Self> {
                 match cell {
                     Cell::Int(i) => Self::try_from(i).ok(),
-                    Cell::Null | Cell::Bool(_) | Cell::Float(_) | Cell::Text(_) => None,
+                    Cell::Null | Cell::Bool(_) | Cell::Float(_) | Cell::Date(_) | Cell::Text(_) => None,
                 }
             }
         }
@@ -112,6 +117,16 @@ impl Field for f64 {
     }
 }
 
+impl Field for Day {
+    const KIND: ColumnKind = ColumnKind::Date;
+    fn to_cell(&self) -> Cell {
+        Cell::Date(*self)
+    }
+    fn from_cell(cell: Cell) -> Option<Self> {
+        if let Cell::Date(day) = cell { Some(day) } else { None }
+    }
+}
+
 impl Field for String {
     const KIND: ColumnKind = ColumnKind::Text;
     fn to_cell(&self) -> Cell {
@@ -134,7 +149,7 @@ macro_rules! text_field {
                 use $crate::factor::columns::Cell;
                 match cell {
                     Cell::Text(t) => <$t>::ALL.into_iter().find(|v| v.as_str() == t),
-                    Cell::Null | Cell::Bool(_) | Cell::Int(_) | Cell::Float(_) => None,
+                    Cell::Null | Cell::Bool(_) | Cell::Int(_) | Cell::Float(_) | Cell::Date(_) => None,
                 }
             }
         }

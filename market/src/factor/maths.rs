@@ -12,6 +12,11 @@ pub fn exp(x: f64) -> f64 {
     libm::exp(x)
 }
 
+/// Complementary error function.
+pub fn erfc(x: f64) -> f64 {
+    libm::erfc(x)
+}
+
 /// The number if it is one: undefined is `None`, never NaN or an infinity.
 pub fn finite(x: f64) -> Option<f64> {
     x.is_finite().then_some(x)

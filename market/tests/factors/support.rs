@@ -114,6 +114,7 @@ pub(super) fn judge(book: &OrderBook) -> (BookState, Option<InvalidReason>) {
 pub(super) fn bits(rows: &[FactorRow]) -> Vec<String> {
     use lobstream_market::factor::columns::Cell;
     let text = |cell: Cell| match cell {
+        Cell::Date(day) => day.to_string(),
         Cell::Float(x) => format!("{:016x}", x.to_bits()),
         cell @ (Cell::Null | Cell::Bool(_) | Cell::Int(_) | Cell::Text(_)) => format!("{cell:?}"),
     };

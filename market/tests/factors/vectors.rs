@@ -396,6 +396,7 @@ fn event(e: &Value) -> Event {
 
 fn same_cell(what: &str, got: &Cell, want: &Value) {
     match got {
+        Cell::Date(day) => panic!("{what}: a date {day}"),
         Cell::Null => assert!(want.is_null(), "{what}: missing, expected {want}"),
         Cell::Float(x) => near(what, Some(*x), want.as_f64()),
         Cell::Int(i) => assert_eq!(Some(*i), want.as_i64(), "{what}"),

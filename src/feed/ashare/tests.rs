@@ -209,6 +209,7 @@ fn parquet(path: &Path, columns: &[Column], rows: &[&str]) {
             ColumnKind::Bool => Cell::Bool(cell == "1"),
             ColumnKind::Int => Cell::Int(cell.parse().unwrap()),
             ColumnKind::Float => Cell::Float(cell.parse().unwrap()),
+            ColumnKind::Date => panic!("no table of an exchange has a column of dates"),
             ColumnKind::Text => Cell::Text(cell.to_owned()),
         });
         table.push(cells.collect());

@@ -88,6 +88,7 @@ impl Rows {
             ColumnKind::Bool => Cell::Bool(self.below(2) == 0),
             ColumnKind::Int => Cell::Int(self.int(name)),
             ColumnKind::Float => Cell::Float(self.float()),
+            ColumnKind::Date => panic!("no row of the streams has a date"),
             ColumnKind::Text => Cell::Text(self.text(name).to_owned()),
         }
     }

@@ -99,9 +99,13 @@ pub struct FileFacts {
 /// `lobstream replay`
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// Recorded files: raw Binance lines, captures, Tardis CSV; gzip and zstd are opened.
+    /// Recorded files: raw Binance lines, captures, Tardis CSV; gzip and zstd are opened. Or A-share Level 2, with
+    /// folders, zip and Parquet: then a day, told by --date, goes into market.sse and market.szse.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Day of A-share files, such as 20230201.
+    #[arg(long)]
+    pub date: Option<String>,
     /// embedded:DIR or kafka://host:port
     #[arg(long, env = "LOBSTREAM_LOG", value_name = "URI")]
     pub log: String,

@@ -1,5 +1,6 @@
 //! How values of topic records are written. The first byte of a binary value is its version.
 
+pub mod ashare;
 pub mod binary;
 pub mod json;
 pub mod state;

@@ -1,5 +1,7 @@
 //! `lobstream replay`: recorded files into the topics of a log, at any speed.
 
+mod ashare;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -50,6 +52,9 @@ pub(super) fn execute(args: &cli::Replay) -> Result<(), Error> {
         from: args.from.as_deref().map(|t| flags::instant("--from", t)).transpose()?,
         control: args.control,
     };
+    if ashare::is_meant(args) {
+        return ashare::execute(args, &pace);
+    }
     let mut options = recorded(&args.facts, &args.files)?;
     options.merge = flags::merge(&args.merge)?;
     let writing = WriterOptions::into_topics(&args.topic_prefix, args.partitions);

@@ -1,6 +1,7 @@
 //! Foreign Parquet files, a bounded number of rows at a time: the columns asked for, each as plain vectors.
 
 use std::fs::File;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,8 +49,10 @@ pub(crate) const MISSING: i64 = i64::MIN;
 pub(crate) struct Texts(StringChunked);
 
 impl Texts {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Option<&str>> {
-        self.0.iter()
+    /// Every cell of a range, in order.
+    pub(crate) fn each(&self, range: Range<usize>, take: impl FnMut(Option<&str>)) {
+        let from = i64::try_from(range.start).unwrap_or(i64::MAX);
+        self.0.slice(from, range.len()).iter().for_each(take);
     }
 }
 
@@ -88,6 +91,11 @@ impl Groups {
     /// Rows of the whole file.
     pub(crate) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Rows of a part.
+    pub(crate) fn rows_of(&self, part: usize) -> usize {
+        self.parts[part].rows
     }
 
     /// Rows of the file before a part.

@@ -19,6 +19,11 @@ impl TickTime {
         TickTime::from_parts(n / 10_000_000, n / 100_000 % 100, n / 1000 % 100, n % 1000)
     }
 
+    /// The instant on a day `YYYYMMDD`, ns since 1970 UTC. Shanghai's clock is 8 hours ahead of it, all year.
+    pub fn ts_ns(self, date: u32) -> i64 {
+        (days_since_1970(date) * 86_400_000 + i64::from(self.ms_of_day()) - 8 * 3_600_000) * 1_000_000
+    }
+
     /// Hours and minutes, as in 930.
     pub fn hhmm(self) -> u32 {
         self.0 / 100_000
@@ -47,6 +52,15 @@ impl TickTime {
             1500.. => Phase::After,
         }
     }
+}
+
+/// Days from 1970-01-01 to a date `YYYYMMDD` of the Gregorian calendar.
+fn days_since_1970(date: u32) -> i64 {
+    let (year, month, day) = (i64::from(date / 10_000), i64::from(date / 100 % 100), i64::from(date % 100));
+    // Years begin in March here, so that the day that may be missing is the last one.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+    days - 719_468
 }
 
 /// What a stock's market is doing.
@@ -118,6 +132,14 @@ mod tests {
         let inside = |t| TickTime(t).in_session();
         assert!(inside(93_000_000) && inside(112_959_990) && inside(130_000_000) && inside(145_659_999));
         assert!(!inside(92_959_999) && !inside(113_000_000) && !inside(125_959_999) && !inside(145_700_000));
+    }
+
+    #[test]
+    fn a_time_of_a_day_is_an_instant() {
+        // 2023-02-01T01:30:00.540Z, 1970-01-01T00:00:00Z and 2024-02-29T07:00:00Z, by another program.
+        assert_eq!(TickTime(93_000_540).ts_ns(20_230_201), 1_675_215_000_540_000_000);
+        assert_eq!(TickTime(80_000_000).ts_ns(19_700_101), 0);
+        assert_eq!(TickTime(150_000_000).ts_ns(20_240_229), 1_709_190_000_000_000_000);
     }
 
     #[test]

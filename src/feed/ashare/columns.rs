@@ -1,5 +1,7 @@
 //! A piece of a table, column by column, as numbers: what both CSV and Parquet become before rows are made.
 
+use std::ops::Range;
+
 use super::cells::{self, BAD, Code, Time, TimeUnit, float, int, int_of_float, word, word_of_number};
 use super::layout::Field;
 use crate::parquet::groups::{MISSING, Values};
@@ -60,18 +62,20 @@ impl Columns {
         }
     }
 
-    /// Appends a whole column of typed values.
-    pub(super) fn push_values(&mut self, field: Field, values: &Values) {
+    /// Appends a range of a column of typed values.
+    pub(super) fn push_values(&mut self, field: Field, values: &Values, range: Range<usize>) {
         match field {
-            Field::Code => fill(&mut self.code, values, Code::of_number, Code::of_text, Code::BAD),
-            Field::Time => fill(&mut self.time, values, Time::of_number, Time::of_text, Time::NONE),
-            Field::Date => fill(&mut self.date, values, date_of_number, cells::date, 0),
-            Field::Price => floats(&mut self.price, values),
-            Field::Money => floats(&mut self.money, values),
-            Field::Qty | Field::BuyNo | Field::SellNo | Field::No => fill_ints(self.ints(field), values),
-            Field::Index | Field::SzIndex | Field::Channel => fill_ints(self.ints(field), values),
-            Field::Kind | Field::Flag | Field::Side => fill_words(self.words(field), values),
-            Field::Market | Field::Source | Field::Aggressive => fill_words(self.words(field), values),
+            Field::Code => fill(&mut self.code, values, range, Code::of_number, Code::of_text, Code::BAD),
+            Field::Time => fill(&mut self.time, values, range, Time::of_number, Time::of_text, Time::NONE),
+            Field::Date => fill(&mut self.date, values, range, date_of_number, cells::date, 0),
+            Field::Price => floats(&mut self.price, values, range),
+            Field::Money => floats(&mut self.money, values, range),
+            Field::Qty | Field::BuyNo | Field::SellNo | Field::No => {
+                fill_ints(self.ints(field), values, range)
+            }
+            Field::Index | Field::SzIndex | Field::Channel => fill_ints(self.ints(field), values, range),
+            Field::Kind | Field::Flag | Field::Side => fill_words(self.words(field), values, range),
+            Field::Market | Field::Source | Field::Aggressive => fill_words(self.words(field), values, range),
         }
     }
 
@@ -118,41 +122,46 @@ fn date_of_number(n: i64) -> u32 {
 fn fill<T: Copy>(
     into: &mut Vec<T>,
     values: &Values,
+    range: Range<usize>,
     of_number: impl Fn(i64) -> T,
     of_text: impl Fn(&[u8]) -> T,
     none: T,
 ) {
     match values {
-        Values::Ints(v) => into.extend(v.iter().map(|n| of_number(*n))),
-        Values::Floats(v) => into.extend(v.iter().map(|x| of_number(int_of_float(*x)))),
-        Values::Texts(v) => into.extend(v.iter().map(|t| t.map_or(none, |t| of_text(t.as_bytes())))),
-        Values::Bools(v) => into.extend(v.iter().map(|_| none)),
+        Values::Ints(v) => into.extend(v[range].iter().map(|n| of_number(*n))),
+        Values::Floats(v) => into.extend(v[range].iter().map(|x| of_number(int_of_float(*x)))),
+        Values::Texts(v) => v.each(range, |t| into.push(t.map_or(none, |t| of_text(t.as_bytes())))),
+        Values::Bools(_) => into.extend(range.map(|_| none)),
     }
 }
 
-fn fill_ints(into: &mut Vec<i64>, values: &Values) {
+fn fill_ints(into: &mut Vec<i64>, values: &Values, range: Range<usize>) {
     match values {
-        Values::Ints(v) => into.extend_from_slice(v),
-        Values::Floats(v) => into.extend(v.iter().map(|x| int_of_float(*x))),
-        Values::Texts(v) => into.extend(v.iter().map(|t| t.map_or(MISSING, |t| int(t.as_bytes())))),
-        Values::Bools(v) => into.extend(v.iter().map(|_| BAD)),
+        Values::Ints(v) => into.extend_from_slice(&v[range]),
+        Values::Floats(v) => into.extend(v[range].iter().map(|x| int_of_float(*x))),
+        Values::Texts(v) => v.each(range, |t| into.push(t.map_or(MISSING, |t| int(t.as_bytes())))),
+        Values::Bools(_) => into.extend(range.map(|_| BAD)),
     }
 }
 
-fn fill_words(into: &mut Vec<u32>, values: &Values) {
+fn fill_words(into: &mut Vec<u32>, values: &Values, range: Range<usize>) {
     match values {
-        Values::Ints(v) => into.extend(v.iter().map(|n| word_of_number(*n))),
-        Values::Floats(v) => into.extend(v.iter().map(|x| word_of_number(int_of_float(*x)))),
-        Values::Texts(v) => into.extend(v.iter().map(|t| t.map_or(0, |t| word(t.as_bytes())))),
-        Values::Bools(v) => into.extend(v.iter().map(|b| b.map_or(0, |b| word(if b { b"1" } else { b"0" })))),
+        Values::Ints(v) => into.extend(v[range].iter().map(|n| word_of_number(*n))),
+        Values::Floats(v) => into.extend(v[range].iter().map(|x| word_of_number(int_of_float(*x)))),
+        Values::Texts(v) => v.each(range, |t| into.push(t.map_or(0, |t| word(t.as_bytes())))),
+        Values::Bools(v) => {
+            into.extend(v[range].iter().map(|b| b.map_or(0, |b| word(if b { b"1" } else { b"0" }))));
+        }
     }
 }
 
-fn floats(into: &mut Vec<f64>, values: &Values) {
+fn floats(into: &mut Vec<f64>, values: &Values, range: Range<usize>) {
     match values {
-        Values::Ints(v) => into.extend(v.iter().map(|n| if *n == MISSING { f64::NAN } else { *n as f64 })),
-        Values::Floats(v) => into.extend_from_slice(v),
-        Values::Texts(v) => into.extend(v.iter().map(|t| t.map_or(f64::NAN, |t| float(t.as_bytes())))),
-        Values::Bools(v) => into.extend(v.iter().map(|_| f64::INFINITY)),
+        Values::Ints(v) => {
+            into.extend(v[range].iter().map(|n| if *n == MISSING { f64::NAN } else { *n as f64 }));
+        }
+        Values::Floats(v) => into.extend_from_slice(&v[range]),
+        Values::Texts(v) => v.each(range, |t| into.push(t.map_or(f64::NAN, |t| float(t.as_bytes())))),
+        Values::Bools(_) => into.extend(range.map(|_| f64::INFINITY)),
     }
 }

@@ -3,15 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::PIECE_ROWS;
 use super::columns::Columns;
 use super::find::{self, Candidate};
 use super::layout::Layout;
 use crate::error::{Error, InputError, InputKind};
 use crate::feed::recorded::container::{Line, Lines};
 use crate::feed::zip::{self, Member};
-
-/// Rows that are handed over at once.
-const PIECE_ROWS: usize = 1 << 15;
 
 /// A text table whose header has been read.
 #[derive(Debug)]

@@ -41,7 +41,7 @@ pub(super) fn candidates(inputs: &[PathBuf], date: u32) -> Result<Vec<Candidate>
     let mut found = Vec::new();
     for input in inputs {
         if !input.is_dir() {
-            add(&mut found, input, true, date)?;
+            add(&mut found, input, true, Some(date))?;
             continue;
         }
         let mut files = Vec::new();
@@ -50,11 +50,18 @@ pub(super) fn candidates(inputs: &[PathBuf], date: u32) -> Result<Vec<Candidate>
         for file in files {
             let inside = file.strip_prefix(input).unwrap_or(&file);
             if date_in(inside).is_none_or(|d| d == date) {
-                add(&mut found, &file, false, date)?;
+                add(&mut found, &file, false, Some(date))?;
             }
         }
     }
     Ok(found)
+}
+
+/// What a file holds, whatever its date; nothing if it cannot be read.
+pub(super) fn look_into(path: &Path) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    let looked = if path.is_file() { add(&mut found, path, true, None) } else { Ok(()) };
+    looked.map(|()| found).unwrap_or_default()
 }
 
 /// Files that look like tables; hidden ones and stores are none.
@@ -77,7 +84,8 @@ fn walk(dir: &Path, depth: u32, files: &mut Vec<PathBuf>) -> Result<(), InputErr
     Ok(())
 }
 
-fn add(found: &mut Vec<Candidate>, path: &Path, named: bool, date: u32) -> Result<(), InputError> {
+/// Adds a file, or those members of a zip whose names do not tell another date.
+fn add(found: &mut Vec<Candidate>, path: &Path, named: bool, date: Option<u32>) -> Result<(), InputError> {
     let failed = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::NotFound => error(InputKind::Missing, path, "no such file".to_owned()),
         _ => error(InputKind::Unreadable, path, e.to_string()),
@@ -96,7 +104,8 @@ fn add(found: &mut Vec<Candidate>, path: &Path, named: bool, date: u32) -> Resul
     for member in members {
         let lower = member.name.to_ascii_lowercase();
         let table = [".csv", ".csv.gz", ".csv.zst", ".txt"].iter().any(|e| lower.ends_with(e));
-        if table && date_in(Path::new(&member.name)).is_none_or(|d| d == date) {
+        let other = date_in(Path::new(&member.name)).zip(date).is_some_and(|(said, asked)| said != asked);
+        if table && !other {
             let bytes = member.bytes_packed();
             found.push(Candidate { path: path.to_owned(), member: Some(member), bytes, named, magic });
         }
@@ -124,14 +133,21 @@ fn date_in(path: &Path) -> Option<u32> {
 /// The last run of exactly eight digits that is a date.
 fn date_in_name(name: &str) -> Option<u32> {
     let runs = name.split(|c: char| !c.is_ascii_digit()).filter(|run| run.len() == 8);
-    let date = |run: &str| {
-        let n: u32 = run.parse().ok()?;
-        let valid = (1990..2100).contains(&(n / 10_000))
-            && (1..=12).contains(&(n / 100 % 100))
-            && (1..=31).contains(&(n % 100));
-        valid.then_some(n)
-    };
-    runs.filter_map(date).next_back()
+    runs.filter_map(valid_date).next_back()
+}
+
+fn valid_date(digits: &str) -> Option<u32> {
+    let n: u32 = digits.parse().ok()?;
+    let valid = (1990..2100).contains(&(n / 10_000))
+        && (1..=12).contains(&(n / 100 % 100))
+        && (1..=31).contains(&(n % 100));
+    valid.then_some(n)
+}
+
+/// The number of a date written `20230201` or `2023-02-01`; `None` if it is none.
+pub fn parse_date(text: &str) -> Option<u32> {
+    let digits = text.replace('-', "");
+    (digits.len() == 8).then_some(digits).as_deref().and_then(valid_date)
 }
 
 #[cfg(test)]
@@ -146,5 +162,11 @@ mod tests {
         assert_eq!(date("20230201_sz_trade_data.parquet"), Some(20_230_201));
         assert_eq!(date("orders_10000333.csv"), None);
         assert_eq!(date("x.csv"), None);
+    }
+
+    #[test]
+    fn dates_are_written_in_two_ways() {
+        assert_eq!([parse_date("20230201"), parse_date("2023-02-01")], [Some(20_230_201); 2]);
+        assert_eq!([parse_date("20231301"), parse_date("2023021"), parse_date("today")], [None; 3]);
     }
 }

@@ -14,15 +14,20 @@ mod csv;
 mod day;
 mod find;
 mod layout;
+mod merge;
 mod tally;
+mod topics;
 
 use std::path::{Path, PathBuf};
 
 pub use batch::Batch;
 pub use cells::TimeUnit;
 pub use day::{StockRows, stock_days};
+pub use find::parse_date;
 pub use layout::TableKind;
+pub use merge::merged_rows;
 pub use tally::{Reject, Tally};
+pub use topics::DayWriter;
 
 use crate::error::{Error, InputError, InputKind};
 use crate::parquet::groups::Groups;
@@ -30,6 +35,9 @@ use columns::Columns;
 use csv::CsvFile;
 use find::Candidate;
 use layout::{Field, Found, Layout};
+
+/// Rows that become a batch at once; they fit into the cache of a core.
+const PIECE_ROWS: usize = 1 << 14;
 
 /// The tables of one day.
 #[derive(Debug)]
@@ -55,6 +63,17 @@ pub struct Table {
 enum Source {
     Parquet(Groups),
     Csv(CsvFile),
+}
+
+/// Does a file, or the first one of a zip, hold a table of A-shares? `false` for what cannot be read.
+pub fn is_table(file: &Path) -> bool {
+    let first = find::look_into(file).into_iter().next();
+    let header = first.and_then(|c| match c.is_parquet() {
+        true => Groups::open(&c.path).ok().map(|g| g.names().to_vec()),
+        false => CsvFile::open(&c).ok().map(|f| f.header().to_vec()),
+    });
+    let name = file.display().to_string();
+    header.is_some_and(|h| matches!(Layout::find(&name, &h), Found::Table(_) | Found::Missing(_)))
 }
 
 impl DayFiles {
@@ -218,13 +237,18 @@ impl Table {
         let names: Vec<&str> =
             self.layout.columns.iter().map(|(_, at)| groups.names()[*at].as_str()).collect();
         let values = groups.read(part, &names).map_err(|what| unreadable(&self.file, what))?;
+        let (rows, before) = (groups.rows_of(part), groups.rows_before(part) as u64);
         let mut columns = Columns::default();
-        for ((field, _), values) in self.layout.columns.iter().zip(&values) {
-            columns.push_values(*field, values);
+        for from in (0..rows).step_by(PIECE_ROWS) {
+            let range = from..rows.min(from + PIECE_ROWS);
+            columns.clear();
+            columns.rows = range.len();
+            for ((field, _), values) in self.layout.columns.iter().zip(&values) {
+                columns.push_values(*field, values, range.clone());
+            }
+            piece(&columns, before + from as u64)?;
         }
-        columns.rows = columns.code.len();
-        drop(values);
-        piece(&columns, groups.rows_before(part) as u64)
+        Ok(())
     }
 
     /// Times written in one way, of one day.

@@ -1,6 +1,7 @@
 //! *Our* topology: what the engine runs, made of what the market crate computes.
 
 pub mod factors;
+pub mod images;
 mod nodes;
 mod signals;
 pub mod sole_writer;

@@ -6,6 +6,9 @@ use crate::metrics::drawdown::underwater;
 use crate::report::frame::{Cells, Frame};
 use crate::run::RunResult;
 
+/// A column of the list of trades: its name, and its number in a trade.
+type Number = (&'static str, fn(&Trade) -> f64);
+
 /// One row per trade, then the factors that the strategy reads, at entry and at exit.
 pub(super) fn trades(result: &RunResult) -> Frame {
     let list = List { result };
@@ -48,13 +51,13 @@ struct List<'a> {
 
 impl List<'_> {
     fn numbers(&self, frame: &mut Frame) {
-        let columns: [(&str, fn(&Trade) -> f64); 4] = [
+        let columns: [Number; 4] = [
             ("entry_price", |trade| trade.entry),
             ("exit_price", |trade| trade.exit),
             ("qty", |trade| trade.qty),
             ("notional", |trade| trade.notional),
         ];
-        let money: [(&str, fn(&Trade) -> f64); 4] = [
+        let money: [Number; 4] = [
             ("pnl", |trade| trade.pnl),
             ("return_pct", |trade| trade.return_pct),
             ("fees", |trade| trade.fees),

@@ -95,7 +95,7 @@ fn draw(total: usize, n: usize, seed: u64) -> Vec<usize> {
     let mut state = seed;
     let mut chosen = std::collections::BTreeSet::new();
     for top in total - n..total {
-        let pick = (u128::from(split_mix(&mut state)) * (top as u128 + 1) >> 64) as usize;
+        let pick = ((u128::from(split_mix(&mut state)) * (top as u128 + 1)) >> 64) as usize;
         if !chosen.insert(pick) {
             chosen.insert(top);
         }

@@ -5,11 +5,14 @@ use super::{BINS, CHANNELS, Channel, Counts, Image, Kept};
 /// Cells of a channel.
 const CHANNEL_CELLS: f64 = (BINS * BINS) as f64;
 
+/// The counts of one cell by channel.
+type Cell<'c> = dyn Fn(Channel) -> u32 + 'c;
+
 /// Identities of the counts that do not hold, each as a sentence: any is a bug, whatever the data.
 pub fn broken_invariants(counts: &Counts, kept: &Kept) -> Vec<String> {
     use Channel::*;
     let mut broken = Vec::new();
-    let mut cells = |what: &str, holds: &dyn Fn(&dyn Fn(Channel) -> u32) -> bool| {
+    let mut cells = |what: &str, holds: &dyn Fn(&Cell<'_>) -> bool| {
         for cell in 0..BINS * BINS {
             if !holds(&|channel| counts.channel(channel)[cell]) {
                 broken.push(format!(

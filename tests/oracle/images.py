@@ -22,6 +22,7 @@ import sys
 import zipfile
 from collections import Counter, defaultdict
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
@@ -82,15 +83,15 @@ def whole(value):
     return int(value) if value not in (None, "") else 0
 
 
+@cache
 def tick_size(code):
-    """0.001 for funds and bonds, 0.01 for shares."""
+    """0.01 for shares; 0.001 for funds, bonds and Shanghai's B shares."""
     digits, exchange = code.split(".")
-    small = ("5", "11", "12", "13", "2") if exchange == "SH" else ("12", "15", "16", "18")
-    if exchange == "SH" and digits.startswith("2"):
-        return Fraction(1, 1000)
-    return Fraction(1, 1000) if digits.startswith(small) else Fraction(1, 100)
+    shares = ("6",) if exchange == "SH" else ("0", "2", "3")
+    return Fraction(1, 100 if digits.startswith(shares) else 1000)
 
 
+@cache
 def ticks(value, tick):
     """Integer ticks, or None if the price lies between two of them."""
     exact = Fraction(value if isinstance(value, (str, float)) else int(value)) / tick if value not in (None, "") else Fraction(0)
@@ -108,6 +109,7 @@ def clock(value):
     return int(hms.replace(":", "") + (fraction + "000")[:3])
 
 
+@cache
 def code_of(value, exchange):
     text = str(value).strip()
     if "." in text:
@@ -250,7 +252,7 @@ def shanghai(events, restored, counters):
     day = Day(counters)
     rows, repeats = distinct([e for e in events if e["type"] != "S"])
     if repeats:
-        counters["duplicate"] += repeats
+        counters["duplicates"] += repeats
     known, last_trade = {}, None
     for e in rows:
         if e["type"] == "T":
@@ -323,7 +325,7 @@ def shenzhen(orders, executions, counters):
     day = Day(counters)
     both, repeats = distinct(orders + executions)
     if repeats:
-        counters["duplicate"] += repeats
+        counters["duplicates"] += repeats
     table = {}
     for row in both:
         if "side" in row:
@@ -497,31 +499,48 @@ def differences(mine, out, date):
     cuts = {k: json.loads(v) for k, v in stored(meta, b"cuts").items()}
     kept_counts = stored(meta, b"counts")
     expected = {m["code"] for m in mine if m["status"] == "ok"}
-    if set(images) - {m["code"] for m in mine} or expected - set(images):
-        yield f"keys: missing {sorted(expected - set(images))}, unexpected {sorted(set(images) - expected)}"
-    for m in (m for m in mine if m["code"] in images):
+    if set(images) != expected:
+        yield f"images: missing {sorted(expected - set(images))}, unexpected {sorted(set(images) - expected)}"
+    digest = hashlib.sha256()
+    for m in mine:
         code = m["code"]
-        theirs = np.frombuffer(lz4.frame.decompress(images[code]), "<f4").reshape(CHANNELS, SIDE, SIDE)
+        if stocks[code]["status"] != m["status"]:
+            yield f"{code} status: {stocks[code]['status']}, expected {m['status']}"
+        if code not in images or m["status"] != "ok":
+            continue
+        content = lz4.frame.decompress(images[code])
+        digest.update(code.encode() + b"\0" + content)
+        theirs = np.frombuffer(content, "<f4").reshape(CHANNELS, SIDE, SIDE)
         for c, p, q in np.argwhere(theirs.view("<u4") != m["_image"].view("<u4")):
             yield f"{code} image[{c}][{p}][{q}]: {theirs[c, p, q]!r}, expected {m['_image'][c, p, q]!r}"
-        if code in kept_counts:
+        if kept_counts:
             counts = np.frombuffer(lz4.frame.decompress(kept_counts[code]), "<u4").reshape(CHANNELS, SIDE, SIDE)
             for c, p, q in np.argwhere(counts != m["_counts"]):
                 yield f"{code} counts[{c}][{p}][{q}]: {counts[c, p, q]}, expected {m['_counts'][c, p, q]}"
-        for name, said in flat(cuts.get(code, {})) | flat(stocks.get(code, {})):
-            want = FACTS.get(name, lambda m: None)(m)
-            if want is not None and want != said:
+        for name, said, want in facts(m, stocks[code], cuts[code]):
+            if said != want:
                 yield f"{code} {name}: {said!r}, expected {want!r}"
+    day_hash = json.loads(stored(meta, b"run")["run"])["day_hash"]
+    if day_hash != digest.hexdigest():
+        yield f"day_hash: {day_hash}, expected {digest.hexdigest()}"
 
 
-def flat(value, path=""):
-    """Leaves and lists of numbers of a JSON value by their dotted names."""
-    if isinstance(value, dict):
-        return set().union(*(flat(v, f"{path}.{k}" if path else k) for k, v in value.items()), set())
-    return {(path, tuple(value) if isinstance(value, list) else value)}
+def facts(mine, stock, cuts):
+    """(name, what is stored, what it should be) beside the cells."""
+    for name, theirs in (("trades", "trades"), ("new_orders", "orders"), ("cancels", "cancels"),
+                         ("channel_sums", "channel_sums"), ("nonzero_cells", "nonzero_cells"),
+                         ("cancel_missing_ratio", "cancel_missing_ratio")):
+        yield name, stock[theirs], mine[name]
+    for name in COUNTERS:
+        yield name, stock["counters"].get(name, 0), mine["counters"].get(name, 0)
+    for name, theirs in (("tp", "trade_price_x8"), ("tq", "trade_qty_x8"), ("op", "order_price_x8"), ("oq", "order_qty_x8")):
+        yield "cuts " + name, cuts[theirs], mine["cuts_x8"][name]
+    yield "threshold", cuts["threshold"], mine["threshold"]
+    yield "parents", cuts["n_parents"], mine["n_parents"]
 
 
-FACTS = {}
+COUNTERS = """order_out_of_session trade_out_of_session cancel_out_of_session order_unpriced bad_qty trade_bad_price side_ignored
+unknown_ref cancel_side_mismatch cancel_fallback_last cancel_unpriced after_rest_fill bad_cancel duplicates""".split()
 
 
 def main():

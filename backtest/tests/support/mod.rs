@@ -41,6 +41,7 @@ pub(crate) fn blank(venue: &str, symbol: &str, ts_ms: i64) -> FactorRow {
                 ColumnKind::Int => Cell::Int(0),
                 ColumnKind::Float => Cell::Float(0.0),
                 ColumnKind::Text => Cell::Text(String::new()),
+                ColumnKind::Date => panic!("{name}: a row of factors has no dates"),
             },
         }
     })

@@ -50,7 +50,7 @@ pub(super) struct Days<'a>(pub(super) &'a mut KvStore);
 
 impl Days<'_> {
     /// What is kept of a day; `None` if no row of it came.
-    pub(super) fn kept(&self, of: StockDate) -> Option<Kept> {
+    pub(super) fn kept(&mut self, of: StockDate) -> Option<Kept> {
         let value = self.0.get(&of.key(b'M'))?;
         let at =
             |from: usize| value.get(from..from + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
@@ -74,7 +74,8 @@ impl Days<'_> {
     pub(super) fn rows(&self, of: StockDate) -> Result<StockRows, String> {
         let mut rows = StockRows::default();
         let prefix = of.key(b'R');
-        for (_, mut value) in self.0.range_from(&prefix).take_while(|(key, _)| key.starts_with(&prefix)) {
+        for (_, value) in self.0.range_from(&prefix).take_while(|(key, _)| key.starts_with(&prefix)) {
+            let mut value = &*value;
             while !value.is_empty() {
                 let (row, rest) =
                     postcard::take_from_bytes(value).map_err(|e| format!("stored rows of a day: {e}"))?;

@@ -5,8 +5,10 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use lobstream_backtest::metrics::{Benchmark, Conventions};
 use lobstream_backtest::{
-    Dataset, DatasetOptions, ReportOptions, RunConfig, RunResult, StrategyConfig, report, run,
+    Accounting, Dataset, DatasetOptions, ReportOptions, RunConfig, RunResult, Series, StrategyConfig, report,
+    run,
 };
 use lobstream_market::factor::row::FactorRow;
 
@@ -166,4 +168,56 @@ fn names_from_outside_cannot_leave_the_folder_or_enter_the_page() {
     assert!(files.contains_key("price_----b-X--b--USDT.png"), "{:?}", files.keys());
     assert!(!text(&files, "report.html").contains("<b>X</b>"));
     assert!(text(&files, "trades.csv").contains(",\"../<b>X</b>,USDT\","));
+}
+
+/// Two years of daily bars of two stocks: the charts that need days.
+#[test]
+fn years_of_days_have_months_a_rolling_ratio_and_a_benchmark() {
+    let bars = |seed: u64| {
+        let mut random = support::Random::new(seed);
+        let mut close: f64 = 20.0;
+        let bar = |_| {
+            let open = close * (1.0 + 0.004 * random.normal());
+            close = open * (1.0 + 0.014 * random.normal()) - (open - 20.0) * 0.015;
+            [open, open.max(close) * 1.004, open.min(close) * 0.996, close]
+        };
+        (0..500).map(bar).collect::<Vec<[f64; 4]>>()
+    };
+    let series = |symbol: &str, seed| {
+        Series::from_ohlc("SSE", symbol, 86_400_000, START_MS, &bars(seed)).expect("series")
+    };
+    let data = Dataset::from_series(vec![series("600010.SH", 3), series("600519.SH", 4)]).expect("dataset");
+    let strategy =
+        StrategyConfig::parse("bollinger", [("n", "10"), ("k", "1.2"), ("sl", "0.05"), ("tp", "0.08")]);
+    let config = RunConfig {
+        strategy: strategy.expect("strategy"),
+        conventions: Conventions::ASHARE,
+        benchmark: Benchmark::Hold,
+        accounting: Accounting::Unit,
+        ..RunConfig::default()
+    };
+    let result = run(&data, &config).expect("run");
+    let files = files("years", &result);
+    let page = text(&files, "report.html");
+    // Equity, drawdown, months, histogram, rolling ratio, two prices, exits; no factors, for there are none.
+    assert_eq!(page.matches("<svg ").count(), 8);
+    for title in ["Returns of months and years", "Rolling Sharpe ratio", "Histogram of returns"] {
+        assert!(page.contains(&format!("aria-label=\"{title}\"")), "{title}");
+    }
+    let order = [
+        "<h2>Measures",
+        "Equity and benchmark",
+        "\"Drawdown\"",
+        "P&amp;L by exit reason",
+        "<h2>Trades",
+        "<h2>Assumptions",
+    ];
+    let places: Vec<usize> =
+        order.iter().map(|what| page.find(what).unwrap_or_else(|| panic!("{what}"))).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    assert!(text(&files, "equity.csv").starts_with("time,ts_ms,equity,drawdown,benchmark\n"));
+    for key in ["sharpe", "alpha", "beta", "information_ratio", "turnover_per_year", "drawdown_longest_days"]
+    {
+        assert!(result.metrics.get(key).is_some(), "{key}");
+    }
 }

@@ -99,6 +99,13 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_a_sweep() {
+        let file = read(include_str!("../../examples/sweep.toml")).expect("a sweep");
+        let sizes: Vec<usize> = file.sweep.axes.iter().map(|axis| axis.values.len()).collect();
+        assert_eq!((sizes, file.sweep.base.conventions.ppy), (vec![3, 7], 252.0));
+    }
+
+    #[test]
     fn faults_stand_at_their_line() {
         let cases = [
             ("[backtest]\n", "sweep.toml:1: sweep: is missing"),

@@ -12,7 +12,7 @@ use crate::report::format;
 use crate::run::RunResult;
 
 const SIZE: (u32, u32) = (1600, 560);
-const BINS_MAX: f64 = 60.0;
+const BINS_MAX: f64 = 80.0;
 
 /// Bins of equal width, one edge of them at zero.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +28,7 @@ impl Bins {
     /// `None` without a value or where all are zero.
     fn of(values: &[f64]) -> Option<Bins> {
         let (lo, hi) = values.iter().fold((0.0f64, 0.0f64), |(lo, hi), x| (lo.min(*x), hi.max(*x)));
-        let wanted = (values.len() as f64).sqrt().clamp(8.0, BINS_MAX);
+        let wanted = (2.0 * (values.len() as f64).sqrt()).clamp(16.0, BINS_MAX);
         let width = (hi > lo).then(|| round_step((hi - lo) / wanted))?;
         let (first, last) = ((lo / width).floor() as i64, (hi / width).floor() as i64);
         let mut counts = vec![0; (last - first + 1) as usize];

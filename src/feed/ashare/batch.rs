@@ -346,8 +346,9 @@ mod tests {
 
     #[test]
     fn prices_are_ticks_within_a_millionth() {
-        assert_eq!(ticks(1801.009_999_999_999_99, 100.0), Some(180_101));
-        assert_eq!(ticks(1_854.980_000_000_000_018, 100.0), Some(185_498));
+        for (written, whole) in [("1801.00999999999999", 180_101), ("1854.980000000000018", 185_498)] {
+            assert_eq!(ticks(written.parse().expect("a number"), 100.0), Some(whole), "{written}");
+        }
         assert_eq!(ticks(0.001, 1000.0), Some(1));
         assert_eq!(ticks(f64::NAN, 100.0), Some(0));
         for off in [10.005, 10.000_1, -1.0, f64::INFINITY] {

@@ -94,7 +94,12 @@ fn cells_equal(
             Cell::Float(x) => near(column.name, x, number(expected)),
             Cell::Text(t) => assert_eq!(t, text(expected), "{}", column.name),
             Cell::Date(day) => {
-                assert_eq!(i64::from(day.number()), expected.as_i64().unwrap(), "{}", column.name)
+                assert_eq!(
+                    i64::from(day.number()),
+                    expected.as_i64().expect("the vectors have it"),
+                    "{}",
+                    column.name
+                )
             }
         }
     }
@@ -106,7 +111,7 @@ fn code(text: &str) -> StockCode {
 }
 
 fn day(i: usize) -> Day {
-    Day::from_number(20_250_101).unwrap().plus(i as i32)
+    Day::from_number(20_250_101).expect("the vectors have it").plus(i as i32)
 }
 
 fn bars(closes: &[f64], volumes: &[f64]) -> Vec<Bar> {
@@ -126,13 +131,13 @@ fn bars(closes: &[f64], volumes: &[f64]) -> Vec<Bar> {
 
 fn check_bands(case: &Value, closes: &[f64], volumes: &[f64]) {
     let settings = BandSettings {
-        window: case["window"].as_u64().unwrap() as usize,
+        window: case["window"].as_u64().expect("the vectors have it") as usize,
         k: number(&case["k"]),
-        z_window: case["z_window"].as_u64().unwrap() as usize,
+        z_window: case["z_window"].as_u64().expect("the vectors have it") as usize,
     };
     let bars = bars(closes, volumes);
     for expected in list(&case["rows"]) {
-        let bar = expected["bar"].as_u64().unwrap() as usize;
+        let bar = expected["bar"].as_u64().expect("the vectors have it") as usize;
         let row = last_row(code("600000.SH"), "x", &bars[..=bar], &settings);
         if expected.get("row").is_some_and(Value::is_null) {
             assert_eq!(row, None, "bar {bar}");
@@ -168,13 +173,13 @@ fn pool(file: &Value) {
             // Codes of the Beijing exchange are no StockCode; the board alone decides here.
             code: code("600001.SH"),
             board: board(&case["board"]),
-            is_st: case["is_st"].as_bool().unwrap(),
+            is_st: case["is_st"].as_bool().expect("the vectors have it"),
             is_delisted: false,
-            has_bar_today: case["bar_on_d"].as_bool().unwrap(),
+            has_bar_today: case["bar_on_d"].as_bool().expect("the vectors have it"),
         };
         let window = [PoolBar { positions, amount: case["avg_amount"].as_f64() }];
         let got = judge(&stock, day(0), &window, &PoolSettings::default());
-        assert_eq!(got.is_ok(), case["in_pool"].as_bool().unwrap(), "{case}");
+        assert_eq!(got.is_ok(), case["in_pool"].as_bool().expect("the vectors have it"), "{case}");
         assert_eq!(
             got.err().map(|r: PoolReason| r.to_string()).as_deref(),
             case["reason"].as_str(),
@@ -198,7 +203,7 @@ fn pool(file: &Value) {
         };
         let settings = PoolSettings { event: true, ..PoolSettings::default() };
         let got = judge(&stock, day(0), &window, &settings);
-        assert_eq!(got.is_ok(), case["in_pool"].as_bool().unwrap(), "{case}: {got:?}");
+        assert_eq!(got.is_ok(), case["in_pool"].as_bool().expect("the vectors have it"), "{case}: {got:?}");
         if let Ok(row) = got {
             assert_eq!(Some(row.max_vpos), case["vpos_d"].as_f64());
             assert_eq!(Some(row.max_ppos), case["ppos_d"].as_f64());
@@ -209,9 +214,9 @@ fn pool(file: &Value) {
 
 fn prints(v: &Value) -> Vec<Print> {
     let print = |t: &Value| Print {
-        time: TickTime(t["HHMMSS"].as_u64().unwrap() as u32 * 1000),
+        time: TickTime(t["HHMMSS"].as_u64().expect("the vectors have it") as u32 * 1000),
         price_e4: e4(number(&t["price"])),
-        qty: t["qty"].as_i64().unwrap(),
+        qty: t["qty"].as_i64().expect("the vectors have it"),
         aggressor: match text(&t["side"]) {
             "B" => Some(Side::Bid),
             "S" => Some(Side::Ask),
@@ -224,21 +229,25 @@ fn prints(v: &Value) -> Vec<Print> {
 
 fn micro_daily(file: &Value) {
     let case = part(file, "micro_daily");
-    let past: Vec<i64> = list(&case["past_values"]).iter().map(|v| v.as_i64().unwrap() * 10_000).collect();
+    let past: Vec<i64> = list(&case["past_values"])
+        .iter()
+        .map(|v| v.as_i64().expect("the vectors have it") * 10_000)
+        .collect();
     let settings = BigSettings { q: number(&case["q"]), min_days: 1, ..BigSettings::default() };
     let threshold = micro::threshold(&[&past], &[], &settings);
-    near("threshold", threshold.value.unwrap(), number(&case["big_threshold"]));
+    near("threshold", threshold.value.expect("the vectors have it"), number(&case["big_threshold"]));
     let prints = prints(&case["trades"]);
     let amount = Some(1_423_801.0);
-    let row = micro::row(code("600000.SH"), day(0), &prints, &threshold, amount, BigUnit::Trade).unwrap();
+    let row = micro::row(code("600000.SH"), day(0), &prints, &threshold, amount, BigUnit::Trade)
+        .expect("the vectors have it");
     let expected = &case["row"];
     let compared = cells_equal(MicroRow::COLUMNS, row.cells(), expected);
-    assert_eq!(compared, expected.as_object().unwrap().len());
+    assert_eq!(compared, expected.as_object().expect("the vectors have it").len());
     let buckets = [row.big_net_auction, row.big_net_open, row.big_net_mid, row.big_net_close];
-    near("buckets", buckets.into_iter().flatten().sum(), row.big_net_value.unwrap());
+    near("buckets", buckets.into_iter().flatten().sum(), row.big_net_value.expect("the vectors have it"));
     assert_eq!((row.coverage, row.quality.as_str()), (Some(1.0), "ok"));
-    let partial =
-        micro::row(code("600000.SH"), day(0), &prints, &threshold, Some(2e6), BigUnit::Trade).unwrap();
+    let partial = micro::row(code("600000.SH"), day(0), &prints, &threshold, Some(2e6), BigUnit::Trade)
+        .expect("the vectors have it");
     assert_eq!(partial.quality.as_str(), "partial");
 }
 
@@ -255,10 +264,13 @@ fn fund_quality(file: &Value) {
         let (start, kind) = quality::window(&closes, &QualitySettings::default());
         assert_eq!(
             (start as u64, kind.as_str()),
-            (case["start_index"].as_u64().unwrap(), text(&case["kind"]))
+            (case["start_index"].as_u64().expect("the vectors have it"), text(&case["kind"]))
         );
         let min_close = QualitySettings { window: WindowMode::MinClose, ..QualitySettings::default() };
-        assert_eq!(quality::window(&closes, &min_close).0 as u64, case["min_close_start"].as_u64().unwrap());
+        assert_eq!(
+            quality::window(&closes, &min_close).0 as u64,
+            case["min_close_start"].as_u64().expect("the vectors have it")
+        );
     }
     let case = part(file, "fund_metrics");
     let closes = numbers(&case["close"]);
@@ -276,13 +288,14 @@ fn fund_quality(file: &Value) {
     let bars = bars(&closes, &[1.0; 8]);
     let flow_of = |bar: &Bar, _: f64| flows[(bar.day.since_1970() - day(0).since_1970()) as usize];
     let float = case["free_float_value"].as_f64();
-    let row =
-        quality::unscored(code("600000.SH"), &bars, flow_of, float, &QualitySettings::default()).unwrap();
+    let row = quality::unscored(code("600000.SH"), &bars, flow_of, float, &QualitySettings::default())
+        .expect("the vectors have it");
     assert_eq!((row.window_start, row.window_kind), (day(0), WindowKind::Rise));
     let compared = cells_equal(FundQualityRow::COLUMNS, row.cells(), &case["result"]);
-    assert_eq!(compared, case["result"].as_object().unwrap().len());
+    assert_eq!(compared, case["result"].as_object().expect("the vectors have it").len());
     let closes_e4: Vec<i64> = closes.iter().copied().map(e4).collect();
-    let runs: Vec<(usize, usize)> = serde_json::from_value(case["pullback_runs"].clone()).unwrap();
+    let runs: Vec<(usize, usize)> =
+        serde_json::from_value(case["pullback_runs"].clone()).expect("the vectors have it");
     assert_eq!(quality::pullbacks(&closes_e4, 200), runs);
     scores(file);
 }
@@ -352,9 +365,12 @@ fn price_levels(file: &Value) {
     };
     assert_eq!(Value::from_iter(levels::levels(&bars, &settings).iter().map(level)), case["levels"]);
     for case in list(&part(file, "flip")) {
-        let direction = Direction::ALL.into_iter().find(|d| d.as_str() == text(&case["direction"])).unwrap();
+        let direction = Direction::ALL
+            .into_iter()
+            .find(|d| d.as_str() == text(&case["direction"]))
+            .expect("the vectors have it");
         let closes: Vec<i64> = numbers(&case["closes"]).into_iter().map(e4).collect();
-        let src = case["src_index"].as_u64().unwrap() as usize;
+        let src = case["src_index"].as_u64().expect("the vectors have it") as usize;
         let role = levels::role(direction, e4(number(&case["level"])), closes[src + 1..].iter().copied(), 50);
         assert_eq!(role.as_str(), text(&case["role"]), "{case}");
     }
@@ -379,18 +395,21 @@ fn tested_levels(file: &Value) {
         let (mut rows, short) = level_tests(&level, &session, &TestSettings::default());
         assert_eq!(
             (rows.len(), short as u64),
-            (list(&case["tests"]).len(), case["short_runs"].as_u64().unwrap())
+            (list(&case["tests"]).len(), case["short_runs"].as_u64().expect("the vectors have it"))
         );
         for (row, expected) in rows.iter_mut().zip(list(&case["tests"])) {
             row.future_return_1d = Some(row.return_to(number(&case["next_close"])));
             assert_eq!((row.level_type, row.band_pct), (as_what, number(&case["band"])));
-            assert_eq!(u64::from(row.t_start / 1000), expected["first"].as_u64().unwrap());
-            assert_eq!(u64::from(row.t_end / 1000), expected["last"].as_u64().unwrap());
+            assert_eq!(
+                u64::from(row.t_start / 1000),
+                expected["first"].as_u64().expect("the vectors have it")
+            );
+            assert_eq!(u64::from(row.t_end / 1000), expected["last"].as_u64().expect("the vectors have it"));
             near_or_null("live", row.score_live(), &expected["score_live"]);
             near_or_null("test", row.score_test(), &expected["score_test"]);
             // All but first, last and the two scores, which have other names.
             let compared = cells_equal(LevelTestRow::COLUMNS, row.cells(), expected);
-            assert_eq!(compared, expected.as_object().unwrap().len() - 4);
+            assert_eq!(compared, expected.as_object().expect("the vectors have it").len() - 4);
         }
     }
     let blind = TestedLevel {
@@ -420,7 +439,10 @@ fn candidates(file: &Value) {
     assert_eq!(selection.candidates.len(), list(&case["candidates"]).len());
     for (row, expected) in selection.candidates.iter().zip(list(&case["candidates"])) {
         let columns = lobstream_market::daily::candidates::CandidateRow::COLUMNS;
-        assert_eq!(cells_equal(columns, row.cells(), expected), expected.as_object().unwrap().len());
+        assert_eq!(
+            cells_equal(columns, row.cells(), expected),
+            expected.as_object().expect("the vectors have it").len()
+        );
         assert_eq!((row.valid_for, row.flow_missing.as_str()), (Some(day(1)), ""));
     }
     let mut kept: Vec<&str> = list(&case["kept_by_quality"]).iter().map(text).collect();
@@ -440,10 +462,15 @@ fn candidates(file: &Value) {
 fn member(v: &Value) -> Member {
     let (mut known, mut tests) = (Vec::new(), Vec::new());
     for level in list(&v["levels"]) {
-        let role = Role::ALL.into_iter().find(|r| r.as_str() == text(&level[1])).unwrap();
+        let role =
+            Role::ALL.into_iter().find(|r| r.as_str() == text(&level[1])).expect("the vectors have it");
         let level_e4 = e4(number(&level[0]));
-        known.push(KnownLevel { level_e4, role, strength: level[3].as_u64().unwrap() as u8 });
-        let as_what = TestedAs::of(role).unwrap();
+        known.push(KnownLevel {
+            level_e4,
+            role,
+            strength: level[3].as_u64().expect("the vectors have it") as u8,
+        });
+        let as_what = TestedAs::of(role).expect("the vectors have it");
         tests.extend(numbers(&level[2]).into_iter().map(|score| KnownTest { level_e4, as_what, score }));
     }
     Member {
@@ -467,7 +494,8 @@ fn every_part_of_the_vectors_is_met() {
     price_levels(&file);
     tested_levels(&file);
     candidates(&file);
-    let all: BTreeSet<&str> = file.as_object().unwrap().keys().map(String::as_str).collect();
+    let all: BTreeSet<&str> =
+        file.as_object().expect("the vectors have it").keys().map(String::as_str).collect();
     let left = READ.with_borrow(|read| all.iter().filter(|n| **n != "note" && !read.contains(**n)).count());
     assert_eq!(left, 0, "parts of the vectors that no test reads");
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use backtest::{Action as BacktestAction, Backtest, ExportFormat, Palette};
+pub use backtest::{Action as BacktestAction, Backtest, ExportFormat, Market, Palette};
 pub use images::{Images, ImagesBatch, ImagesCheck, ImagesCommand, ImagesShow};
 pub use sweep::Sweep;
 

@@ -13,8 +13,8 @@ use lobstream_backtest::report::{Cells as FrameCells, Frame};
 use lobstream_market::calendar::Day;
 use lobstream_market::factor::columns::{Cell, Column, ColumnKind, Field};
 use polars::prelude::{
-    Column as Series, DataFrame, KeyValueMetadata, ParallelStrategy, ParquetCompression, ParquetReader,
-    ParquetWriter, PolarsError, SerReader,
+    Column as Series, DataFrame, DataType, KeyValueMetadata, ParallelStrategy, ParquetCompression,
+    ParquetReader, ParquetWriter, PolarsError, SerReader,
 };
 
 /// Rows of one row group; it bounds what a reader has to unpack at once.
@@ -162,4 +162,56 @@ fn cells(frame: &DataFrame, column: &Column) -> Result<Vec<Cell>, String> {
 
 fn reason(error: PolarsError) -> String {
     error.to_string()
+}
+
+/// A file's columns by name, numbers of any type as `f64`: for tables that others wrote.
+pub(crate) struct Loose {
+    frame: DataFrame,
+}
+
+impl Loose {
+    /// Reads all columns of a file's bytes.
+    ///
+    /// # Errors
+    /// Bytes that are not Parquet, or types that are not read.
+    pub(crate) fn read(bytes: Vec<u8>) -> Result<Loose, String> {
+        let reader = ParquetReader::new(Cursor::new(bytes)).read_parallel(ParallelStrategy::None);
+        Ok(Loose { frame: reader.finish().map_err(reason)? })
+    }
+
+    /// Names of all columns, in their order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.frame.get_column_names().into_iter().map(|name| name.to_string()).collect()
+    }
+
+    /// How many rows.
+    pub(crate) fn len(&self) -> usize {
+        self.frame.height()
+    }
+
+    /// A column of numbers or flags.
+    ///
+    /// # Errors
+    /// No such column, or one that is neither.
+    pub(crate) fn numbers(&self, name: &str) -> Result<Vec<Option<f64>>, String> {
+        let column = self.frame.column(name).map_err(reason)?;
+        if matches!(column.dtype(), DataType::String) {
+            return Err(format!("column {name} is text, not numbers"));
+        }
+        let floats = column.cast(&DataType::Float64).map_err(reason)?;
+        Ok(floats.f64().map_err(reason)?.iter().collect())
+    }
+
+    /// A column as text; whole numbers in their digits.
+    ///
+    /// # Errors
+    /// No such column.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<Option<String>>, String> {
+        let column = self.frame.column(name).map_err(reason)?;
+        if matches!(column.dtype(), DataType::String) {
+            return Ok(column.str().map_err(reason)?.iter().map(|text| text.map(str::to_owned)).collect());
+        }
+        let whole = column.cast(&DataType::Int64).map_err(reason)?;
+        Ok(whole.i64().map_err(reason)?.iter().map(|n| n.map(|n| n.to_string())).collect())
+    }
 }

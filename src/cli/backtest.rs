@@ -17,17 +17,37 @@ pub struct Backtest {
     /// lmdb:DIR, mongodb://host:port[/db] or parquet:DIR
     #[arg(long, value_name = "URI")]
     pub from: Option<String>,
-    /// CSV files with time, open, high, low, close, instead of stored rows.
+    /// Bars of your own instead of stored rows: FILE.csv or FILE.parquet with time, open, high, low, close and, if there
+    /// is one, volume, of any step. A file is a symbol unless it has a column symbol.
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "from")]
     pub bars: Vec<PathBuf>,
+    /// Stored tables of the daily chain: what bollinger_micro trades, on A shares.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "bars"])]
+    pub daily: Option<PathBuf>,
+    /// First day of --daily, such as 2018-01-02.
+    #[arg(long, value_name = "DATE", requires = "daily")]
+    pub first: Option<String>,
+    /// Last day of --daily.
+    #[arg(long, value_name = "DATE", requires = "daily")]
+    pub last: Option<String>,
+    /// Dated rules of the A-share market instead of the built-in ones.
+    #[arg(long, value_name = "FILE", requires = "daily")]
+    pub rules: Option<PathBuf>,
+    /// Rules that --bars follow: with ashare nothing is sold on the day it was bought, nothing is sold short, a fill is
+    /// a tick of 0.01 worse, and times without a zone are of Shanghai.
+    #[arg(long, value_enum, default_value_t = Market::Crypto)]
+    pub market: Market,
+    /// Stored signals that the strategy signals follows; default: those of --from.
+    #[arg(long, value_name = "URI")]
+    pub signals: Option<String>,
     /// Where the report goes.
     #[arg(long, default_value = "backtest-out", value_name = "DIR")]
     pub out: PathBuf,
     /// Write into --out although it holds something else than an earlier report.
     #[arg(long)]
     pub force: bool,
-    /// bollinger_flow, bollinger or hold
-    /// [default: bollinger_flow]
+    /// bollinger_flow, bollinger, signals or hold; on --daily bollinger_micro
+    /// [default: bollinger_flow; bollinger_micro on --daily]
     #[arg(long)]
     pub strategy: Option<String>,
     /// Symbols to trade; default: all stored.
@@ -36,7 +56,8 @@ pub struct Backtest {
     /// Bar step, such as 1s, 5s, 1m [default: 1s, that of the files with --bars]
     #[arg(long)]
     pub bar: Option<String>,
-    /// A parameter of the strategy, such as k=1.5, or of the run: cash, fraction, fee_bp, slippage_bp, fill;
+    /// A parameter of the strategy, such as k=1.5, or of the run: cash, fraction, fee_bp, slippage_bp, fill; on --daily
+    /// cash, max_positions, sizing, volume_cap, slippage_ticks, commission, commission_min, actions, extrapolate;
     /// may be repeated.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub set: Vec<String>,
@@ -49,6 +70,9 @@ pub struct Backtest {
     /// Write the run for another program too.
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub export: Option<ExportFormat>,
+    /// Run again without the future and with a false one; any earlier decision that differs is exit code 8.
+    #[arg(long)]
+    pub check_lookahead: bool,
     /// Fail with exit code 9 if the determinism hash is another one.
     #[arg(long, value_name = "HASH")]
     pub expect_hash: Option<String>,
@@ -59,6 +83,15 @@ pub struct Backtest {
 pub enum Action {
     /// Print the strategies with their parameters.
     List,
+}
+
+/// Whose rules hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Market {
+    /// No rules but fees.
+    Crypto,
+    /// Chinese stocks.
+    Ashare,
 }
 
 /// Which colour a rise has.

@@ -1,16 +1,22 @@
 //! `lobstream backtest`: a rule over stored rows, and a report of what it was worth.
 
+mod daily;
+mod signals;
+mod tally;
+
 use std::path::{Path, PathBuf};
 
 use comfy_table::Table;
 use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
-use lobstream_backtest::metrics::Benchmark;
+use lobstream_backtest::lookahead::{self, Violation};
+use lobstream_backtest::metrics::{Benchmark, Conventions};
 use lobstream_backtest::model::fee::Fees;
 use lobstream_backtest::model::slippage::Slippage;
 use lobstream_backtest::{
     Dataset, DatasetOptions, Fill, ReportOptions, RunConfig, RunResult, Series, StrategyConfig, report,
 };
 
+use self::daily::DailyRun;
 use super::progress::spinner;
 use super::{note, say};
 use crate::cli;
@@ -18,7 +24,7 @@ use crate::config::flags;
 use crate::config::run_file::{RunFile, TABLES};
 use crate::config::sheet::Sheet;
 use crate::error::Error;
-use crate::feed::ohlc;
+use crate::feed::bars::{self, Zone};
 use crate::parquet;
 use crate::sink::Filter;
 use crate::sink::results::Results;
@@ -37,7 +43,7 @@ pub(super) enum Source {
     /// Stored rows at an address, made into bars of so many ms.
     Rows { from: String, step_ms: i64 },
     /// Files of bars; the step is told by their times unless it is given.
-    Bars { files: Vec<PathBuf>, step_ms: Option<i64> },
+    Bars { files: Vec<PathBuf>, step_ms: Option<i64>, market: cli::Market },
 }
 
 impl Source {
@@ -55,7 +61,9 @@ impl Source {
         let step_ms = step.map(|text| flags::bar_ms("--bar", text)).transpose()?;
         match (from, bars) {
             (Some(from), []) => Ok(Source::Rows { from: from.clone(), step_ms: step_ms.unwrap_or(1_000) }),
-            (None, [_, ..]) => Ok(Source::Bars { files: bars.to_vec(), step_ms }),
+            (None, [_, ..]) => {
+                Ok(Source::Bars { files: bars.to_vec(), step_ms, market: cli::Market::Crypto })
+            }
             (None, []) => {
                 let what = "where are the data? Name --from URI or --bars FILE, or results or bars in [data]";
                 Err(Error::usage(what))
@@ -85,36 +93,117 @@ fn trade(args: &cli::Backtest) -> Result<(), Error> {
         _ => &args.symbols,
     };
     let symbols = flags::symbols("--symbols", symbols)?;
-    let options = BacktestOptions {
-        source: Source::of((args.from.as_ref(), &args.bars), file.as_ref(), args.bar.as_ref())?,
-        symbols: symbols.iter().map(|s| s.as_str().to_owned()).collect(),
-        config: config_on(base, args.strategy.as_deref(), &flags::pairs("--set", &args.set)?)?,
-    };
+    let symbols: Vec<String> = symbols.iter().map(|s| s.as_str().to_owned()).collect();
     report::check_folder(&args.out, args.force)?;
     let report = report_options(args.palette, args.force);
     let line = spinner("backtest");
-    let done = backtest(&options).and_then(|result| {
+    let loaded = match &args.daily {
+        Some(dir) => DailyRun::load(args, dir, base, symbols).map(|run| Loaded::Daily(Box::new(run))),
+        None => Loaded::bars(args, file.as_ref(), base, &symbols),
+    };
+    let done = loaded.and_then(|loaded| {
+        let result = loaded.run()?;
         let mut files = report::write(&result, &args.out, &report)?;
         if let Some(cli::ExportFormat::Vectorbt) = args.export {
             files = report::export_vectorbt(&result, &args.out)?;
         }
-        Ok((files, result))
+        let leaks = args.check_lookahead.then(|| loaded.check_lookahead()).transpose()?;
+        Ok((files, result, leaks))
     });
     line.finish_and_clear();
-    let (files, result) = done?;
+    let (files, result, leaks) = done?;
     if args.json {
         say(report::summary(&result).trim_end());
     } else {
         say(summary(&result));
+        tally::of(&result).into_iter().for_each(say);
         say(format!("{} files in {}, the page is report.html", files.len(), args.out.display()));
         say(format!("hash {}", result.hash));
     }
     result.warnings.iter().for_each(|w| note(format!("note: {w}")));
+    leaks.map_or(Ok(()), |leaks| no_leak(&leaks))?;
     match &args.expect_hash {
         Some(expected) if *expected != result.hash => {
             Err(Error::Unexpected { what: format!("hash is {}, expected {expected}", result.hash) })
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+/// A run that is ready: its data and its settings.
+enum Loaded {
+    Bars(Dataset, Box<RunConfig>),
+    Daily(Box<DailyRun>),
+}
+
+impl Loaded {
+    fn bars(
+        args: &cli::Backtest,
+        file: Option<&RunFile>,
+        base: RunConfig,
+        symbols: &[String],
+    ) -> Result<Loaded, Error> {
+        let pairs = flags::pairs("--set", &args.set)?;
+        let mut config = config_on(base, args.strategy.as_deref(), &pairs)?;
+        let mut source = Source::of((args.from.as_ref(), &args.bars), file, args.bar.as_ref())?;
+        if let Source::Bars { market, .. } = &mut source {
+            *market = args.market;
+        } else if args.market == cli::Market::Ashare {
+            return Err(Error::usage(
+                "--market ashare is for --bars; rows of A shares are traded with --daily",
+            ));
+        }
+        if args.market == cli::Market::Ashare {
+            on_ashare(&mut config, &pairs);
+        }
+        let data = dataset(&source, symbols)?;
+        let from = args.signals.as_ref().or(match &source {
+            Source::Rows { from, .. } => Some(from),
+            Source::Bars { .. } => None,
+        });
+        Ok(Loaded::Bars(signals::with_signals(data, from, &config)?, Box::new(config)))
+    }
+
+    fn run(&self) -> Result<RunResult, Error> {
+        Ok(match self {
+            Loaded::Bars(data, config) => lobstream_backtest::run(data, config)?,
+            Loaded::Daily(run) => lobstream_backtest::run_daily(&run.data, &run.rules, &run.config)?,
+        })
+    }
+
+    /// Decisions that knew the future.
+    fn check_lookahead(&self) -> Result<Vec<Violation>, Error> {
+        Ok(match self {
+            Loaded::Bars(data, config) => lookahead::check(data, config)?,
+            Loaded::Daily(run) => lookahead::check_daily(&run.data, &run.rules, &run.config)?,
+        })
+    }
+}
+
+/// T+1 and costs of A shares on bars of one's own: commission, transfer fee and half of the stamp duty on both sides.
+fn on_ashare(config: &mut RunConfig, pairs: &[(&str, &str)]) {
+    config.t1 = true;
+    config.conventions = Conventions::ASHARE;
+    config.fees.get_or_insert(Fees::flat(5.1));
+    if pairs.iter().all(|(name, _)| *name != "slippage_bp") {
+        config.slippage = Slippage::Ticks { n: 1, tick: 0.01 };
+    }
+}
+
+/// Says that nothing looked ahead, or what did.
+fn no_leak(leaks: &[Violation]) -> Result<(), Error> {
+    leaks.iter().for_each(|leak| note(format!("look-ahead: {leak}")));
+    match leaks.first() {
+        None => {
+            note(
+                "no decision looked ahead: truncated data, another future, availability and labels were checked",
+            );
+            Ok(())
+        }
+        Some(first) => {
+            let what = format!("{} of the checks found look-ahead; the first: {first}", leaks.len());
+            Err(Error::Different { what })
+        }
     }
 }
 
@@ -203,8 +292,12 @@ pub(super) fn backtest(options: &BacktestOptions) -> Result<RunResult, Error> {
 pub(super) fn dataset(source: &Source, symbols: &[String]) -> Result<Dataset, Error> {
     match source {
         Source::Rows { from, step_ms } => from_rows(from, *step_ms, symbols),
-        Source::Bars { files, step_ms } => {
-            let data = ohlc::dataset(files, *step_ms)?;
+        Source::Bars { files, step_ms, market } => {
+            let (venue, zone) = match market {
+                cli::Market::Crypto => ("bars", Zone::Utc),
+                cli::Market::Ashare => ("ashare", Zone::Shanghai),
+            };
+            let data = bars::dataset(files, *step_ms, venue, zone)?;
             let series = data.series().iter().filter(|s| symbols.is_empty() || symbols.contains(&s.symbol));
             let series: Vec<Series> = series.map(|series| Series::clone(series)).collect();
             if series.is_empty() {

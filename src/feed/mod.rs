@@ -10,14 +10,15 @@
 pub mod ahead;
 pub mod ashare;
 mod backoff;
+pub mod bars;
 pub(crate) mod binance;
+pub mod daily_tables;
 #[cfg(feature = "fake-venue")]
 pub mod fake;
 pub mod instruments;
 pub mod live;
 pub mod merge;
 pub(crate) mod numbers;
-pub mod ohlc;
 pub mod recorded;
 mod socket;
 pub mod synthetic;

@@ -1,5 +1,6 @@
 //! One integration binary: the program as its users meet it.
 
+mod backtest;
 mod cli;
 mod demo;
 mod images;

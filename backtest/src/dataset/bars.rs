@@ -111,6 +111,39 @@ pub struct StoredSignal {
     pub dir: i8,
 }
 
+/// A bar of one's own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OwnBar {
+    /// Window start, ms.
+    pub ts_ms: i64,
+    /// First price.
+    pub open: f64,
+    /// Highest price.
+    pub high: f64,
+    /// Lowest price.
+    pub low: f64,
+    /// Last price.
+    pub close: f64,
+    /// What was traded: with 0 the bar marks, but fills nothing. `None` if it is not known.
+    pub volume: Option<f64>,
+}
+
+/// The most frequent distance between two bars; row and reason if there is none.
+fn step_of(bars: &[OwnBar]) -> Result<i64, (usize, &'static str)> {
+    let steps: Vec<i64> = bars.windows(2).map(|pair| pair[1].ts_ms - pair[0].ts_ms).collect();
+    if let Some(row) = steps.iter().position(|step| *step <= 0) {
+        return Err((row + 1, "times do not ascend"));
+    }
+    let mut sorted = steps.clone();
+    sorted.sort_unstable();
+    let often = sorted.chunk_by(|a, b| a == b).rev().max_by_key(|same| same.len());
+    let Some(&[step, ..]) = often else { return Err((0, "two bars at least are needed to tell the step")) };
+    match steps.iter().position(|other| *other < step) {
+        Some(row) => Err((row + 1, "bars of another step are mixed in")),
+        None => Ok(step),
+    }
+}
+
 /// Everything about one symbol.
 #[derive(Clone, Debug)]
 pub struct Series {
@@ -163,6 +196,33 @@ impl Series {
             series.push_ohlc(ts_ms, *bar);
             ts_ms += step_ms;
         }
+        series.factors.resize(series.bars.len());
+        Ok(series)
+    }
+
+    /// Bars of one's own, of any step: as given, or the most frequent distance of two, which none may undercut.
+    ///
+    /// # Errors
+    /// Times that do not ascend, a price that is not a positive number, steps that are mixed, a single bar.
+    pub fn from_own_bars(
+        venue: &str,
+        symbol: &str,
+        step_ms: Option<i64>,
+        bars: &[OwnBar],
+    ) -> Result<Series, Error> {
+        let bad = |row, what| Error::BadData { symbol: symbol.to_owned(), row, what };
+        let told = step_ms.map_or_else(|| step_of(bars), Ok);
+        let step_ms = told.map_err(|(row, what)| bad(row, what))?;
+        let mut series = Series::empty(venue, symbol, step_ms, Basis::Traded);
+        for (row, bar) in bars.iter().enumerate() {
+            let ohlc = [bar.open, bar.high, bar.low, bar.close];
+            if !ohlc.iter().all(|px| px.is_finite() && *px > 0.0) {
+                return Err(bad(row, "a price is not a positive number"));
+            }
+            series.push_ohlc(bar.ts_ms, ohlc);
+            series.bars.no_volume.push(bar.volume.is_some_and(|volume| volume <= 0.0));
+        }
+        series.n_rows = bars.len();
         series.factors.resize(series.bars.len());
         Ok(series)
     }

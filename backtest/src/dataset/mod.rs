@@ -11,7 +11,7 @@ pub(crate) mod testing;
 
 use std::sync::Arc;
 
-pub use bars::{Bars, Basis, Detail, Series, Spell, SpellKind, StoredSignal};
+pub use bars::{Bars, Basis, Detail, OwnBar, Series, Spell, SpellKind, StoredSignal};
 pub use daily::{
     Action, Candidate, DailyBar, DailyData, DayFacts, DayFlow, LevelTest, PriceBasis, Stock, TICK_E4,
 };

@@ -16,6 +16,13 @@ pub enum Slippage {
     None,
     /// So many basis points of the price.
     Bp(f64),
+    /// So many ticks.
+    Ticks {
+        /// How many.
+        n: u32,
+        /// What one is, quote currency.
+        tick: f64,
+    },
     /// Half of the spread of the second before the fill: what crossing costs when the bars are mids.
     HalfSpread,
 }
@@ -30,7 +37,12 @@ impl Slippage {
                 value: bp.to_string(),
                 expected: "basis points from 0 to 1000".to_owned(),
             }),
-            Slippage::Bp(_) | Slippage::None | Slippage::HalfSpread => Ok(()),
+            Slippage::Ticks { tick, .. } if !(tick > 0.0 && tick.is_finite()) => Err(Error::Parameter {
+                name: "slippage.tick",
+                value: tick.to_string(),
+                expected: "a price above 0".to_owned(),
+            }),
+            Slippage::Bp(_) | Slippage::Ticks { .. } | Slippage::None | Slippage::HalfSpread => Ok(()),
         }
     }
 
@@ -39,12 +51,12 @@ impl Slippage {
     /// Traded bars bound it by their range. A mid bar cannot: what it costs to cross lies beyond every mid.
     #[inline]
     pub fn apply(&self, side: Side, px: f64, series: &Series, i: usize) -> f64 {
-        let share = match *self {
+        let worse = match *self {
             Slippage::None => return px,
-            Slippage::Bp(bp) => bp * 1e-4,
-            Slippage::HalfSpread => half_spread(series, i),
+            Slippage::Bp(bp) => px * (1.0 + side.sign() * (bp * 1e-4)),
+            Slippage::Ticks { n, tick } => px + side.sign() * f64::from(n) * tick,
+            Slippage::HalfSpread => px * (1.0 + side.sign() * half_spread(series, i)),
         };
-        let worse = px * (1.0 + side.sign() * share);
         match series.basis {
             Basis::Mid => worse,
             Basis::Traded => worse.clamp(series.bars.low[i], series.bars.high[i]),
@@ -64,6 +76,7 @@ impl fmt::Display for Slippage {
         match self {
             Slippage::None => f.write_str("none"),
             Slippage::Bp(bp) => write!(f, "{bp} bp"),
+            Slippage::Ticks { n, tick } => write!(f, "{n} ticks of {tick}"),
             Slippage::HalfSpread => f.write_str("half spread"),
         }
     }

@@ -1,0 +1,332 @@
+//! The user's own bars: CSV or Parquet with time, open, high, low, close and, if there is one, volume.
+//!
+//! Columns are found by name, in any order and case. A time is a date, a date with a time of day, or a number since
+//! 1970 whose digits tell its unit (10 s, 13 ms, 16 µs, 19 ns); without a zone it is UTC, of A shares Shanghai.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use lobstream_backtest::dataset::OwnBar;
+use lobstream_backtest::{Dataset, Series};
+
+use crate::error::{Error, InputError, InputKind};
+use crate::parquet::Loose;
+
+/// Names that a time column has.
+const TIMES: [&str; 8] = ["time", "date", "datetime", "timestamp", "trade_date", "ts_ms", "open_time", "ts"];
+
+const PRICES: [&str; 4] = ["open", "high", "low", "close"];
+
+/// Where times without a zone are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    /// Greenwich.
+    Utc,
+    /// China, UTC+8.
+    Shanghai,
+}
+
+impl Zone {
+    fn offset_ms(self) -> i64 {
+        match self {
+            Zone::Utc => 0,
+            Zone::Shanghai => 8 * 3_600_000,
+        }
+    }
+}
+
+/// A table of texts or numbers, as either format has it.
+struct Raw {
+    /// `None`: the file's name is the symbol.
+    symbol: Option<Vec<String>>,
+    time: Vec<String>,
+    /// Open, high, low, close.
+    prices: [Vec<Option<f64>>; 4],
+    volume: Option<Vec<Option<f64>>>,
+}
+
+/// The bars of files as one dataset. The step is told by the times unless it is given.
+///
+/// # Errors
+/// A file that cannot be read, a column that is missing, a row that is no bar: file and row are named.
+pub fn dataset(files: &[PathBuf], step_ms: Option<i64>, venue: &str, zone: Zone) -> Result<Dataset, Error> {
+    let mut series = Vec::new();
+    for path in files {
+        for (symbol, bars) in read(path, zone)? {
+            series.push(Series::from_own_bars(venue, &symbol, step_ms, &bars)?);
+        }
+    }
+    Ok(Dataset::from_series(series)?)
+}
+
+/// The bars of a file by symbol.
+fn read(path: &Path, zone: Zone) -> Result<BTreeMap<String, Vec<OwnBar>>, Error> {
+    let file = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|e| wrong(InputKind::Missing, &file, None, e.to_string()))?;
+    let raw = match path.extension().and_then(|e| e.to_str()) {
+        Some("csv") => from_csv(&bytes, &file)?,
+        Some("parquet") => from_parquet(bytes, &file)?,
+        Some(_) | None => {
+            let what = "bars are read from FILE.csv or FILE.parquet".to_owned();
+            return Err(wrong(InputKind::FormatUnknown, &file, None, what));
+        }
+    };
+    let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let mut symbols: BTreeMap<String, Vec<OwnBar>> = BTreeMap::new();
+    for i in 0..raw.time.len() {
+        let bar = raw.bar(i, &file, zone)?;
+        let symbol = raw.symbol.as_ref().map_or(&stem, |symbols| &symbols[i]);
+        let bars = symbols.entry(symbol.clone()).or_default();
+        if bars.last().is_some_and(|last| last.ts_ms >= bar.ts_ms) {
+            let what = "times do not ascend".to_owned();
+            return Err(wrong(InputKind::Malformed, &file, Some(i as u64 + 2), what));
+        }
+        bars.push(bar);
+    }
+    Ok(symbols)
+}
+
+fn wrong(kind: InputKind, file: &str, line: Option<u64>, what: String) -> Error {
+    Error::Input(InputError { kind, file: file.to_owned(), line, what })
+}
+
+/// Positions of the columns.
+struct Columns {
+    time: usize,
+    prices: [usize; 4],
+    volume: Option<usize>,
+    symbol: Option<usize>,
+}
+
+impl Columns {
+    fn of(names: &[String], file: &str) -> Result<Columns, Error> {
+        let at = |wanted: &str| names.iter().position(|name| name.trim().eq_ignore_ascii_case(wanted));
+        let missing = |column: &str| {
+            let what =
+                format!("no column {column}: bars have time, open, high, low, close and may have volume");
+            wrong(InputKind::Malformed, file, Some(1), what)
+        };
+        let mut prices = [0; 4];
+        for (place, name) in prices.iter_mut().zip(PRICES) {
+            *place = at(name).ok_or_else(|| missing(name))?;
+        }
+        Ok(Columns {
+            time: TIMES.iter().find_map(|name| at(name)).ok_or_else(|| missing("time"))?,
+            prices,
+            volume: at("volume").or_else(|| at("vol")),
+            symbol: at("symbol").or_else(|| at("ts_code")),
+        })
+    }
+}
+
+fn from_csv(bytes: &[u8], file: &str) -> Result<Raw, Error> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+    let broken = |e: csv::Error| {
+        let line = e.position().map(csv::Position::line);
+        wrong(InputKind::Malformed, file, line, e.to_string())
+    };
+    let names: Vec<String> = reader.headers().map_err(broken)?.iter().map(str::to_owned).collect();
+    let Columns { time, prices, volume, symbol } = Columns::of(&names, file)?;
+    let mut raw = Raw {
+        symbol: symbol.map(|_| Vec::new()),
+        time: Vec::new(),
+        prices: Default::default(),
+        volume: volume.map(|_| Vec::new()),
+    };
+    for (i, record) in reader.records().enumerate() {
+        let record = record.map_err(broken)?;
+        let line = i as u64 + 2;
+        let cell = |at: usize| record.get(at).unwrap_or_default();
+        let number = |at: usize| match cell(at) {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| {
+                let what = format!("{} = {text:?} is no number", names[at]);
+                wrong(InputKind::Malformed, file, Some(line), what)
+            }),
+        };
+        if let (Some(symbols), Some(at)) = (&mut raw.symbol, symbol) {
+            symbols.push(cell(at).to_owned());
+        }
+        raw.time.push(cell(time).to_owned());
+        for (values, at) in raw.prices.iter_mut().zip(prices) {
+            values.push(number(at)?);
+        }
+        if let (Some(values), Some(at)) = (&mut raw.volume, volume) {
+            values.push(number(at)?);
+        }
+    }
+    Ok(raw)
+}
+
+fn from_parquet(bytes: Vec<u8>, file: &str) -> Result<Raw, Error> {
+    let broken = |what: String| wrong(InputKind::Malformed, file, None, what);
+    let table = Loose::read(bytes).map_err(broken)?;
+    let names = table.names();
+    let Columns { time, prices, volume, symbol } = Columns::of(&names, file)?;
+    let texts = |at: usize| -> Result<Vec<String>, Error> {
+        Ok(table.texts(&names[at]).map_err(broken)?.into_iter().map(Option::unwrap_or_default).collect())
+    };
+    let numbers = |at: usize| table.numbers(&names[at]).map_err(broken);
+    let [open, high, low, close] = prices;
+    Ok(Raw {
+        symbol: symbol.map(texts).transpose()?,
+        time: texts(time)?,
+        prices: [numbers(open)?, numbers(high)?, numbers(low)?, numbers(close)?],
+        volume: volume.map(numbers).transpose()?,
+    })
+}
+
+impl Raw {
+    fn bar(&self, i: usize, file: &str, zone: Zone) -> Result<OwnBar, Error> {
+        let bad = |what: String| wrong(InputKind::Malformed, file, Some(i as u64 + 2), what);
+        let text = &self.time[i];
+        let ts_ms = instant_ms(text, zone).ok_or_else(|| {
+            bad(format!("time {text:?} is not understood: write 2024-03-01 09:30:00 or 1709285400000"))
+        })?;
+        let mut ohlc = [0.0; 4];
+        for ((place, prices), name) in ohlc.iter_mut().zip(&self.prices).zip(PRICES) {
+            let price = prices[i].filter(|px| px.is_finite() && *px > 0.0);
+            *place = price.ok_or_else(|| bad(format!("{name} is missing or not a positive number")))?;
+        }
+        let [open, high, low, close] = ohlc;
+        let volume = self.volume.as_ref().and_then(|values| values[i]);
+        Ok(OwnBar { ts_ms, open, high, low, close, volume })
+    }
+}
+
+/// A time as ms since 1970.
+fn instant_ms(text: &str, zone: Zone) -> Option<i64> {
+    let text = text.trim().trim_matches('"');
+    if text.bytes().all(|b| b.is_ascii_digit()) && text.len() != 8 {
+        let number: i64 = text.parse().ok()?;
+        return match text.len() {
+            9 | 10 => number.checked_mul(1_000),
+            12 | 13 => Some(number),
+            15 | 16 => Some(number / 1_000),
+            18 | 19 => Some(number / 1_000_000),
+            _ => None,
+        };
+    }
+    let (date, rest) = match text.len() {
+        8 => (text, ""),
+        _ => text.split_at_checked(10)?,
+    };
+    let date: lobstream_backtest::dataset::Date = date.parse().ok()?;
+    let (clock, offset_ms) = zoned(rest.trim_start_matches(['T', ' ']), zone)?;
+    Some(date.days() * 86_400_000 + clock_ms(clock)? - offset_ms)
+}
+
+/// The time of day, and how far its zone is ahead of UTC.
+fn zoned(text: &str, zone: Zone) -> Option<(&str, i64)> {
+    if let Some(clock) = text.strip_suffix('Z') {
+        return Some((clock, 0));
+    }
+    let Some(at) = text.rfind(['+', '-']) else { return Some((text, zone.offset_ms())) };
+    let (clock, offset) = text.split_at(at);
+    let (hours, minutes) = offset[1..].split_once(':').unwrap_or((&offset[1..], "0"));
+    let ms = hours.parse::<i64>().ok()? * 3_600_000 + minutes.parse::<i64>().ok()? * 60_000;
+    Some((clock, if offset.starts_with('-') { -ms } else { ms }))
+}
+
+fn clock_ms(clock: &str) -> Option<i64> {
+    if clock.is_empty() {
+        return Some(0);
+    }
+    let (whole, fraction) = clock.split_once('.').unwrap_or((clock, ""));
+    let parts: Vec<i64> = whole.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let (h, m, s) = match parts.as_slice() {
+        [h, m] => (*h, *m, 0),
+        [h, m, s] => (*h, *m, *s),
+        _ => return None,
+    };
+    let in_range = (0..24).contains(&h) && (0..60).contains(&m) && (0..60).contains(&s);
+    let ms: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    in_range.then_some(((h * 60 + m) * 60 + s) * 1_000 + ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_every_spelling() {
+        let ms = 1_709_285_400_000;
+        let utc = [
+            "2024-03-01 09:30:00",
+            "2024-03-01T09:30:00Z",
+            "2024-03-01 09:30",
+            "2024-03-01T17:30:00+08:00",
+            "1709285400",
+            "1709285400000",
+            "1709285400000000",
+            "1709285400000000000",
+            "2024-03-01 09:30:00.000",
+        ];
+        for text in utc {
+            assert_eq!(instant_ms(text, Zone::Utc), Some(ms), "{text}");
+        }
+        assert_eq!(instant_ms("2024-03-01 17:30:00", Zone::Shanghai), Some(ms));
+        assert_eq!(instant_ms("20240301", Zone::Utc), instant_ms("2024-03-01", Zone::Utc));
+        for text in ["", "soon", "2024-03-01 25:00", "2024-13-01", "12345", "2024-03-01 9h"] {
+            assert_eq!(instant_ms(text, Zone::Utc), None, "{text}");
+        }
+    }
+
+    fn read_text(text: &str) -> Result<Dataset, Error> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("MINE.csv");
+        std::fs::write(&path, text).expect("written");
+        dataset(&[path], None, "own", Zone::Utc)
+    }
+
+    #[test]
+    fn bars_come_by_name_with_their_step() {
+        let data = read_text(
+            "Close,Open,Low,High,Time,Volume\n10.5,10,9.9,10.6,2024-03-01,5\n10.4,10.5,10.3,10.7,2024-03-04,0\n\
+             10.6,10.4,10.4,10.8,2024-03-05,\n",
+        )
+        .expect("bars");
+        let series = &data.series()[0];
+        assert_eq!((series.symbol.as_str(), series.step_ms, series.bars.len()), ("MINE", 86_400_000, 3));
+        assert_eq!(series.bars.close, [10.5, 10.4, 10.6]);
+        assert_eq!(
+            [0, 1, 2].map(|i| series.bars.fills(i)),
+            [true, false, true],
+            "nothing traded in the second"
+        );
+    }
+
+    #[test]
+    fn a_column_of_symbols_makes_a_series_of_each() {
+        let text = "symbol,time,open,high,low,close\nA,2024-03-01,1,1,1,1\nB,2024-03-01,2,2,2,2\nA,2024-03-04,1,1,1,1\nB,2024-03-04,2,2,2,2\n";
+        let data = read_text(text).expect("bars");
+        let closes: Vec<_> = data.series().iter().map(|s| (s.symbol.as_str(), s.bars.close[1])).collect();
+        assert_eq!(closes, [("A", 1.0), ("B", 2.0)]);
+    }
+
+    #[test]
+    fn a_row_that_is_no_bar_is_refused_with_its_row() {
+        let head = "time,open,high,low,close\n2024-03-01,1,1,1,1\n";
+        let cases = [
+            ("2024-03-04,1,1,,1", "line 3"),
+            ("2024-03-04,1,1,NaN,1", "line 3"),
+            ("2024-03-04,1,1,x,1", "line 3"),
+            ("2024-03-01,1,1,1,1", "line 3"),
+            ("yesterday,1,1,1,1", "line 3"),
+            ("2024-03-04,1,1,-1,1", "line 3"),
+        ];
+        for (row, place) in cases {
+            let error = read_text(&format!("{head}{row}\n")).expect_err(row);
+            assert_eq!(error.exit_code(), 4, "{error}");
+            let text = error.to_string();
+            assert!(text.contains(place) || text.contains(":3"), "{row}: {text}");
+        }
+        let error = read_text("time,open,high,close\n").expect_err("no low");
+        assert!(error.to_string().contains("no column low"), "{error}");
+        let mixed = format!(
+            "{head}2024-03-04,1,1,1,1\n2024-03-05,1,1,1,1\n2024-03-06,1,1,1,1\n2024-03-06 12:00,1,1,1,1\n"
+        );
+        let error = read_text(&mixed).expect_err("mixed");
+        assert!(error.to_string().contains("step"), "{error}");
+    }
+}

@@ -247,8 +247,9 @@ fn begin(job: &Job<'_>, paths: &DayPaths, run: &RunRow) -> Result<DayWriter, Err
     }
     let writer = DayWriter::open(paths, job.keep_counts)?;
     match writer.run()? {
-        Some(stored) => same_run(&paths.building(), &stored, run)?,
-        None => writer.put_run(run)?,
+        Some(stored) if !writer.known()?.is_empty() => same_run(&paths.building(), &stored, run)?,
+        // Nothing was made yet, perhaps because the input was at fault and is mended now.
+        Some(_) | None => writer.put_run(run)?,
     }
     Ok(writer)
 }

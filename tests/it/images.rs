@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
+use lobstream::clock::Clock;
 use lobstream::images::{DayImages, DayMeta};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -149,14 +151,18 @@ fn a_day_killed_at_ten_random_moments_ends_with_the_same_hash() {
     let args = |out: &str| {
         ["images", "--date", "20240105", "--in", &file, "--out", out, "--no-progress"].map(str::to_owned)
     };
-    let clock = lobstream::clock::Clock::start();
+    let clock = Clock::start();
     let expected = hash_of(&lobstream(&args(&whole)).ok());
     let span = clock.mono().0;
     let (seed, mut rng) = (7, Rng::new(7));
     let mut resumed = 0;
+    let building = Path::new(&torn).join("20240105.building/data.mdb");
     for kill in 0..10 {
         let mut child = command(&args(&torn)).stdout(std::process::Stdio::null()).spawn().expect("starts");
-        std::thread::sleep(span.mul_f64(0.1 + 0.9 * rng.fraction()));
+        while !building.exists() && child.try_wait().expect("asked").is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(span.mul_f64(0.6 * rng.fraction()));
         // It may be done already: then the next run says so.
         let _ = child.kill();
         child.wait().expect("ends");

@@ -10,9 +10,11 @@ mod head;
 mod silence;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use lobstream_market::event::{Body, MarketEvent};
 use lobstream_market::instrument::{Symbol, Venue};
@@ -62,7 +64,7 @@ impl RecordedFeed {
     /// A file that is missing, of no known format or of several; each names the file.
     pub fn open(options: &RecordedOptions) -> Result<RecordedFeed, Error> {
         let files = expand(&options.inputs)?;
-        let heads = files.iter().map(|f| Head::scan(f, options)).collect::<Result<Vec<_>, _>>()?;
+        let heads = scan_all(&files, options)?;
         one_exchange(&heads)?;
         let mut evidence: BTreeMap<(Venue, Symbol), StepEvidence> = BTreeMap::new();
         for head in &heads {
@@ -141,6 +143,28 @@ impl Feed for RecordedFeed {
     fn done(&self) -> u64 {
         self.read.load(Ordering::Relaxed).min(self.bytes)
     }
+}
+
+/// Looks at every file, several at a time. What is refused is the first file of those that would be, as if
+/// they were looked at one after the other.
+fn scan_all(files: &[PathBuf], options: &RecordedOptions) -> Result<Vec<Head>, InputError> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let scan = || {
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            let Some(file) = files.get(n) else { return };
+            let head = Head::scan(file, options);
+            found.lock().unwrap_or_else(PoisonError::into_inner).insert(n, head);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..cores.min(files.len()) {
+            scope.spawn(scan);
+        }
+        scan();
+    });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 /// Folders become their files in the order of their names.

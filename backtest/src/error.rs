@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::dataset::Date;
-
 /// Why a backtest did not run to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -70,15 +68,15 @@ pub enum Error {
     #[error(
         "rules_not_covered: no {item} rule on {date}; the first one holds from {}: begin later, give a table with \
          --rules, or set extrapolate = true",
-        first.map_or_else(|| "no day".to_owned(), |day| day.to_string())
+        first.as_deref().unwrap_or("no day")
     )]
     RulesNotCovered {
         /// Which rule.
         item: &'static str,
         /// On which day.
-        date: Date,
+        date: String,
         /// Day of its first row.
-        first: Option<Date>,
+        first: Option<String>,
     },
     /// Nothing to run on.
     #[error("no factor rows: run `lobstream run` first, or widen the period")]

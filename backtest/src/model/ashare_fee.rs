@@ -64,15 +64,18 @@ impl<T: Copy> Schedule<T> {
         match (after.checked_sub(1), self.rows.first()) {
             (Some(i), _) => Ok(self.rows[i].value),
             (None, Some(first)) if extrapolate => Ok(first.value),
-            (None, first) => {
-                Err(Error::RulesNotCovered { item: self.item, date, first: first.map(|row| row.from) })
-            }
+            (None, first) => Err(not_covered(self.item, date, first.map(|row| row.from))),
         }
     }
 
     pub(crate) fn rows_mut(&mut self) -> &mut [Dated<T>] {
         &mut self.rows
     }
+}
+
+/// No rule of a kind holds on a day.
+pub(crate) fn not_covered(item: &'static str, date: Date, first: Option<Date>) -> Error {
+    Error::RulesNotCovered { item, date: date.to_string(), first: first.map(|day| day.to_string()) }
 }
 
 /// Commission of an order.

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dataset::Date;
 use crate::error::Error;
-use crate::model::ashare_fee::{AshareFees, Commission, Dated, OrderFees, OrderSide, Schedule};
+use crate::model::ashare_fee::{AshareFees, Commission, Dated, OrderFees, OrderSide, Schedule, not_covered};
 use crate::model::money::{Fen, Rate};
 use crate::rules::board::{Board, Exchange};
 use crate::rules::limit::{Limits, limits};
@@ -117,8 +117,7 @@ impl AshareRules {
     /// [`Error::RulesNotCovered`].
     pub fn limit_percent(&self, board: Board, st: bool, date: Date) -> Result<i64, Error> {
         let schedule = self.limits.iter().find(|(b, s, _)| (*b, *s) == (board, st));
-        let none = Error::RulesNotCovered { item: "limit", date, first: None };
-        schedule.ok_or(none)?.2.at(date, self.extrapolate)
+        schedule.ok_or_else(|| not_covered("limit", date, None))?.2.at(date, self.extrapolate)
     }
 
     /// Limits of a day around the reference price `pre_close`, ticks of 0.01 CNY.

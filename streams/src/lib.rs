@@ -186,8 +186,9 @@
 //!   recovery; where outputs are replayed it is found and the task stops ([`Error::StateDiverged`]).
 //! - **Lost input.** Where a store has no changelog, the input since the last checkpoint must still be there.
 //! - **A changed topology.** A checkpoint of another topology is refused; names of operators and stores are part of
-//!   it. Where there is none, because the earlier topology kept nothing, new stores begin empty at the place that was
-//!   reached. A topology with one more input needs a new application name.
+//!   it. Where there is none, because the earlier topology kept nothing, a new store is rebuilt from the whole input
+//!   if it has no changelog, and refused if it has one, which would be empty. A topology with one more input needs a
+//!   new application name.
 //! - **Other partition counts.** A topic keeps the count it was made with; another one is an error at the start.
 //! - **[`Idle::Skip`].** Which records are late then depends on when they came. The decision is logged, so that a
 //!   second run comes to the same.
@@ -234,7 +235,8 @@
 //! a thread has some of them. [`Settings::n_threads`] is at most the number of partitions. On Kafka, processes of one
 //! application share the partitions as a group; each has an [`instance`](settings::Settings::instance) name and a
 //! [`state_dir`](settings::Settings::state_dir) of its own, and partitions move without stopping those that stay. Of two
-//! processes of one name the older one ends with [`Error::Fenced`]. An embedded log has one process per application;
+//! processes of one name the older one ends with [`Error::Fenced`]. With [`Settings::standby`] a process keeps copies
+//! of tasks that others have, so that it has only the tail to read when it takes one over. An embedded log has one process per application;
 //! other applications may use it at the same time.
 //!
 //! # Looking inside
@@ -298,6 +300,7 @@
 //! [`Settings::load_entries_max`]: settings::Settings::load_entries_max
 //! [`Settings::n_threads`]: settings::Settings::n_threads
 //! [`Settings::poison_percent_max`]: settings::Settings::poison_percent_max
+//! [`Settings::standby`]: settings::Settings::standby
 //! [`Sim`]: testing::Sim
 //! [`Source::idle`]: topology::Source::idle
 //! [`Stream`]: topology::stream::Stream

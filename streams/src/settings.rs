@@ -43,6 +43,26 @@ pub enum Guarantee {
     AtLeastOnce,
 }
 
+/// Which tasks of other processes this one keeps warm: as instance `index` of `of` it copies the partitions `p`
+/// with `p mod of = index + 1`, and for two copies those with `index + 2` too, unless it has them itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standby {
+    /// Number of this instance, from 0.
+    pub index: u32,
+    /// How many there are, at least 2.
+    pub of: u32,
+    /// Copies of each task, 1 or 2.
+    pub copies: u32,
+}
+
+impl Standby {
+    /// Is a task of this partition copied here?
+    pub(crate) fn copies(&self, partition: u32) -> bool {
+        let of = self.of.max(1);
+        (1..=self.copies.min(of - 1)).any(|next| partition % of == (self.index + next) % of)
+    }
+}
+
 /// Settings of an application. Without a crash none of them changes a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -72,6 +92,10 @@ pub struct Settings {
     /// when they are first touched, so that a restart takes the same time whatever the state holds. `Hot`
     /// stores, and windows with an index by key, are always loaded. Default 4 096.
     pub load_entries_max: usize,
+    /// Standby copies: every checkpoint interval (1 s if none is set) they are brought up to what is committed, so
+    /// that taking one over costs the rest. Each process needs a `state_dir` of its own. Not for a log that keeps
+    /// its own state. Default none.
+    pub standby: Option<Standby>,
     /// Records taken from a partition at a time. Default 256, at least 1.
     pub take_max: usize,
     /// How long a transaction call is tried again, and how long `drain` may take. Default 15 s.
@@ -104,6 +128,7 @@ impl Default for Settings {
             commit_records_max: 100_000,
             checkpoint_interval: None,
             load_entries_max: 4_096,
+            standby: None,
             take_max: 256,
             txn_deadline: Duration::from_secs(15),
             suspended_max: Duration::from_secs(60),
@@ -111,6 +136,24 @@ impl Default for Settings {
             catch_up_max: 100_000,
             poison_percent_max: 5,
             state_dir: PathBuf::from("state"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_partition_has_its_copies_on_other_instances() {
+        for (of, copies) in [(2, 1), (3, 1), (3, 2), (5, 2), (1, 1), (2, 2)] {
+            for partition in 0..20 {
+                let owner = partition % of;
+                let holds = |index: &u32| Standby { index: *index, of, copies }.copies(partition);
+                let holders: Vec<u32> = (0..of).filter(holds).collect();
+                assert_eq!(holders.len() as u32, copies.min(of - 1), "{partition} of {of}, {copies} copies");
+                assert!(!holders.contains(&owner), "{partition} of {of}");
+            }
         }
     }
 }

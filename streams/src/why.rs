@@ -109,7 +109,9 @@ impl Why {
         match self.state {
             Some(TaskState::Restoring | TaskState::Created) => return Verdict::Restoring,
             Some(TaskState::Suspended) => return Verdict::Suspended,
-            Some(TaskState::Closing | TaskState::Closed | TaskState::Failed) => return Verdict::NotAssigned,
+            Some(TaskState::Standby | TaskState::Closing | TaskState::Closed | TaskState::Failed) => {
+                return Verdict::NotAssigned;
+            }
             None if self.epoch.is_none() => return Verdict::NotAssigned,
             Some(TaskState::Running) | None => {}
         }

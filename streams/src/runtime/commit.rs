@@ -22,9 +22,7 @@ use crate::runtime::thread::{Assigned, StreamThread};
 use crate::runtime::txn::{Note, Txn};
 use crate::settings::Sharing;
 use crate::store::TaskId;
-use crate::store::checkpoint::Checkpoint;
 use crate::time::Mono;
-use crate::wire::Writer;
 
 /// Checkpoints that may fail one after the other before a task waits for one to succeed.
 const CHECKPOINT_FAILURES_MAX: u32 = 3;
@@ -290,18 +288,9 @@ impl<M: Clone + 'static> StreamThread<M> {
     fn checkpoint_writes(&self, one: &Sealed) -> Option<StateWrites> {
         let assigned = &self.tasks[one.index];
         let (checkpoints, task) = (assigned.checkpoints.as_ref()?, &assigned.task);
-        let mut position = Writer::default();
-        task.position().encode(&mut position);
-        let checkpoint = Checkpoint {
-            epoch: one.decision.as_ref().map_or(task.epoch, |decision| decision.epoch),
-            topology: task.fingerprint(),
-            decisions: task.decision_at,
-            digest: task.sums.total(),
-            changelogs: task.changelog_next.iter().map(|(store, next)| (store.clone(), *next)).collect(),
-            position: position.0,
-        };
+        let epoch = one.decision.as_ref().map_or(task.epoch, |decision| decision.epoch);
         let mut writes = one.changes.clone()?;
-        writes.push(checkpoints.head(task.id, &checkpoint));
+        writes.push(checkpoints.head(task.id, &task.checkpoint(epoch)));
         Some(writes)
     }
 

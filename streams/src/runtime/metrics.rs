@@ -33,6 +33,7 @@ struct Cells {
     producers_replaced: AtomicU64,
     rebalances: AtomicU64,
     restore_records: AtomicU64,
+    copied: AtomicU64,
     commit: Spread,
     drain: Spread,
     checkpoint: Spread,
@@ -78,6 +79,8 @@ pub struct Snapshot {
     pub rebalances: u64,
     /// Records read from changelogs.
     pub restore_records: u64,
+    /// Checkpoints written for standby copies.
+    pub copied: u64,
     /// From the end of an epoch until its transaction is committed: nothing is processed meanwhile.
     pub commit: Took,
     /// The part of it that waits for records to arrive.
@@ -107,6 +110,7 @@ pub(crate) enum Counter {
     ProducersReplaced,
     Rebalances,
     RestoreRecords,
+    Copied,
 }
 
 /// What is measured.
@@ -134,6 +138,7 @@ impl Default for Cells {
             producers_replaced: AtomicU64::new(0),
             rebalances: AtomicU64::new(0),
             restore_records: AtomicU64::new(0),
+            copied: AtomicU64::new(0),
             commit: Spread::default(),
             drain: Spread::default(),
             checkpoint: Spread::default(),
@@ -164,6 +169,7 @@ impl Progress {
             producers_replaced: read(Counter::ProducersReplaced),
             rebalances: read(Counter::Rebalances),
             restore_records: read(Counter::RestoreRecords),
+            copied: read(Counter::Copied),
             commit: self.span(Span::Commit).took(),
             drain: self.span(Span::Drain).took(),
             checkpoint: self.span(Span::Checkpoint).took(),
@@ -176,6 +182,20 @@ impl Progress {
     /// The tasks that are or were here, and where each one is.
     pub fn tasks(&self) -> BTreeMap<TaskId, TaskState> {
         self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Is the task at work here, or about to be?
+    pub(crate) fn has_task(&self, task: TaskId) -> bool {
+        let tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.get(&task).is_some_and(|state| at_work(*state))
+    }
+
+    /// A copy is up to date, unless the task has come meanwhile.
+    pub(crate) fn task_is_copied(&self, task: TaskId) {
+        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if !tasks.get(&task).is_some_and(|state| at_work(*state)) {
+            tasks.insert(task, TaskState::Standby);
+        }
     }
 
     pub(crate) fn task_is(&self, task: TaskId, state: TaskState) {
@@ -254,6 +274,7 @@ impl Progress {
             Counter::ProducersReplaced => &self.0.producers_replaced,
             Counter::Rebalances => &self.0.rebalances,
             Counter::RestoreRecords => &self.0.restore_records,
+            Counter::Copied => &self.0.copied,
         }
     }
 
@@ -264,6 +285,14 @@ impl Progress {
             Span::Checkpoint => &self.0.checkpoint,
             Span::Restore => &self.0.restore,
         }
+    }
+}
+
+fn at_work(state: TaskState) -> bool {
+    use TaskState::{Closed, Closing, Created, Failed, Restoring, Running, Standby, Suspended};
+    match state {
+        Created | Restoring | Running | Suspended | Closing => true,
+        Standby | Closed | Failed => false,
     }
 }
 
@@ -309,6 +338,7 @@ mod tests {
             Counter::ProducersReplaced,
             Counter::Rebalances,
             Counter::RestoreRecords,
+            Counter::Copied,
         ];
         for (n, counter) in (1..).zip(all) {
             progress.add(counter, n);
@@ -337,6 +367,7 @@ mod tests {
             producers_replaced: 10,
             rebalances: 11,
             restore_records: 12,
+            copied: 13,
             commit: took(1),
             drain: took(2),
             checkpoint: took(3),

@@ -10,6 +10,7 @@
 //! so a crash while restoring changes nothing. [`pool`] has the thread that does it.
 
 pub(crate) mod pool;
+mod standby;
 
 use crate::digest::StateDigest;
 use crate::error::{Error, LogError};
@@ -121,6 +122,9 @@ impl Restore {
     ) -> Result<Step, Error> {
         let step = self.step_on(task, log, app, reader)?;
         task.check_base()?;
+        if step == Step::Done {
+            task.decision_at = task.decision_at.max(self.note.decision);
+        }
         Ok(step)
     }
 
@@ -382,6 +386,7 @@ fn load_stores<M: Clone + 'static>(
 
 /// Changelogs have brought the stores to the epoch of a decision: the rest of the state is in it.
 fn adopt<M: Clone + 'static>(task: &mut Task<M>, decision: &Decision) -> Result<(), Error> {
+    check_program(task, decision)?;
     let now = task.sums.absorb(&task.stores);
     if task.exact {
         compare_state(now, decision.state).map_err(|what| diverged(task, decision, what))?;
@@ -391,6 +396,20 @@ fn adopt<M: Clone + 'static>(task: &mut Task<M>, decision: &Decision) -> Result<
     adopted.map_err(|what| Error::History { task: id.to_string(), what })?;
     task.epoch = decision.epoch;
     task.init()
+}
+
+/// Changelogs cannot have what the topology that wrote them did not keep.
+fn check_program<M: Clone + 'static>(task: &Task<M>, decision: &Decision) -> Result<(), Error> {
+    let keeps = !task.stores.0.is_empty() || !decision.position.ticks.is_empty();
+    let other = decision.program.is_some_and(|program| program.topology != task.fingerprint());
+    if keeps && other {
+        let what = format!(
+            "epoch {} was written by another topology, which did not keep the state of this one: run the earlier one, or give this one an application name of its own",
+            decision.epoch
+        );
+        return Err(Error::History { task: task.id.to_string(), what });
+    }
+    Ok(())
 }
 
 /// What was processed a second time is what was written the first time.

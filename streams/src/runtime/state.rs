@@ -4,10 +4,11 @@
 ///
 /// ```text
 /// Created ─▶ Restoring ⇄ Running ⇄ Suspended      any but Closed ─▶ Failed ─▶ Closed
-///                └───────────┴──────────┴─▶ Closing ─▶ Closed
+///             │  └───────────┴──────────┴─▶ Closing ─▶ Closed
+///             └─▶ Standby ─────────────────────┘
 /// ```
 /// `Suspended`: the partition is kept but not taken from, until a checkpoint succeeds. `Running` goes back
-/// to `Restoring` when its epoch is rolled back.
+/// to `Restoring` when its epoch is rolled back. `Standby`: another process has it, and this one a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskState {
     /// Assigned, nothing loaded.
@@ -18,6 +19,8 @@ pub enum TaskState {
     Running,
     /// Waiting for a checkpoint that fails.
     Suspended,
+    /// A copy of another process's task, as of its last pass.
+    Standby,
     /// Ending in order.
     Closing,
     /// Ended.
@@ -29,12 +32,13 @@ pub enum TaskState {
 impl TaskState {
     /// Is this move one of the drawing?
     pub fn may_become(self, next: TaskState) -> bool {
-        use TaskState::{Closed, Closing, Created, Failed, Restoring, Running, Suspended};
+        use TaskState::{Closed, Closing, Created, Failed, Restoring, Running, Standby, Suspended};
         match self {
             Created => matches!(next, Restoring | Failed),
-            Restoring => matches!(next, Running | Closing | Failed),
+            Restoring => matches!(next, Running | Standby | Closing | Failed),
             Running => matches!(next, Restoring | Suspended | Closing | Failed),
             Suspended => matches!(next, Running | Closing | Failed),
+            Standby => matches!(next, Closing | Failed),
             Closing => matches!(next, Closed | Failed),
             Failed => matches!(next, Closed),
             Closed => false,
@@ -159,6 +163,9 @@ mod tests {
             (Running, Suspended),
             (Suspended, Running),
             (Restoring, Closing),
+            (Restoring, Standby),
+            (Standby, Closing),
+            (Standby, Failed),
             (Running, Closing),
             (Suspended, Closing),
             (Closing, Closed),
@@ -169,7 +176,7 @@ mod tests {
             (Closing, Failed),
             (Failed, Closed),
         ];
-        let all = [Created, Restoring, Running, Suspended, Closing, Closed, Failed];
+        let all = [Created, Restoring, Running, Suspended, Standby, Closing, Closed, Failed];
         check(&all, &arrows, TaskState::may_become);
     }
 

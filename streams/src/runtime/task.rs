@@ -19,11 +19,13 @@ use crate::runtime::state::TaskState;
 use crate::runtime::tick::Ticks;
 use crate::settings::Settings;
 use crate::store::base::Base;
+use crate::store::checkpoint::Checkpoint;
 use crate::store::sums::Sums;
 use crate::store::{Failure, Since, Stores};
 use crate::time::{Mono, Ts};
 use crate::topology::processor::{Poison, TaskId};
 use crate::topology::{NodeId, Topology};
+use crate::wire::Writer;
 
 /// What a task is made of.
 pub(crate) struct Blueprint<'a, M> {
@@ -176,6 +178,20 @@ impl<M: Clone + 'static> Task<M> {
         self.sums.settled();
         if let Some(base) = &self.base {
             base.moved_to(epoch);
+        }
+    }
+
+    /// The head of a checkpoint at the end of an epoch, which is where the task stands.
+    pub(crate) fn checkpoint(&self, epoch: u64) -> Checkpoint {
+        let mut position = Writer::default();
+        self.position().encode(&mut position);
+        Checkpoint {
+            epoch,
+            topology: self.fingerprint,
+            decisions: self.decision_at,
+            digest: self.sums.total(),
+            changelogs: self.changelog_next.iter().map(|(store, next)| (store.clone(), *next)).collect(),
+            position: position.0,
         }
     }
 

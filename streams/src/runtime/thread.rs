@@ -203,6 +203,7 @@ impl<M: Clone + 'static> StreamThread<M> {
                 TaskState::Created
                 | TaskState::Restoring
                 | TaskState::Suspended
+                | TaskState::Standby
                 | TaskState::Closing
                 | TaskState::Closed
                 | TaskState::Failed => Turn::default(),
@@ -383,7 +384,7 @@ impl<M: Clone + 'static> StreamThread<M> {
         let inputs = rebalance::inputs_of(&self.shared.topology, id);
         self.awaited.push(Awaited { id, inputs, ticket, cancelled: Arc::clone(&cancelled) });
         let reply = self.reply.clone();
-        self.shared.restores.submit(Job { id, ticket, checkpoints, cancelled, reply });
+        self.shared.restores.submit(Job { id, ticket, checkpoints, cancelled, copy: false, reply });
     }
 
     /// Takes over what has been restored. `true`: there was something.

@@ -12,6 +12,7 @@ mod fixture;
 mod handover;
 mod oracle;
 mod queries;
+mod standby;
 mod verify;
 mod why;
 

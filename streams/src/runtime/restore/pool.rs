@@ -12,6 +12,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::standby::{self, Copy};
 use super::{Restore, Step};
 use crate::error::{Error, LogError, StoreError};
 use crate::log::{Answer, Assignment, Commit, Consumer, ConsumerOptions, Tp, topic};
@@ -28,6 +29,8 @@ use crate::time::Mono;
 const ACTIVE_MAX: usize = 4;
 /// Pause when every job waits for something.
 const PAUSE: Duration = Duration::from_millis(1);
+/// The same while there are only copies.
+const COPY_PAUSE: Duration = Duration::from_millis(10);
 /// How often a job is tried again whose environment is still open elsewhere in this process.
 const OPEN_TRIES: u32 = 30_000;
 /// How often a job begins again because the log failed for the moment, with so many turns between.
@@ -57,6 +60,8 @@ pub(crate) struct Job<M> {
     pub(crate) checkpoints: Option<Checkpoints>,
     /// The owner wants it no more.
     pub(crate) cancelled: Arc<AtomicBool>,
+    /// It is another process's: nothing of it may be disturbed.
+    pub(crate) copy: bool,
     pub(crate) reply: Sender<Restored<M>>,
 }
 
@@ -112,15 +117,16 @@ impl<M> Pool<M> {
 
 /// Does the jobs of a pool. Whoever owns it calls [`Worker::turn`] in a loop.
 pub(crate) struct Worker<M> {
-    shared: Arc<Shared<M>>,
+    pub(super) shared: Arc<Shared<M>>,
     active: Vec<Active<M>>,
+    pub(super) copies: Vec<Copy<M>>,
     readers: Vec<Box<dyn Consumer>>,
 }
 
-struct Active<M> {
-    job: Job<M>,
-    reader: Box<dyn Consumer>,
-    stage: Stage<M>,
+pub(super) struct Active<M> {
+    pub(super) job: Job<M>,
+    pub(super) reader: Box<dyn Consumer>,
+    pub(super) stage: Stage<M>,
     tries: u32,
     failures: u32,
     /// Turns to let pass.
@@ -128,7 +134,7 @@ struct Active<M> {
     began: Mono,
 }
 
-enum Stage<M> {
+pub(super) enum Stage<M> {
     /// The environment is to be opened.
     Open,
     /// What is committed is to be read.
@@ -139,14 +145,16 @@ enum Stage<M> {
 
 impl<M: Clone + 'static> Worker<M> {
     pub(crate) fn new(shared: Arc<Shared<M>>) -> Worker<M> {
-        Worker { shared, active: Vec::new(), readers: Vec::new() }
+        let copies = standby::copies(&shared);
+        Worker { shared, active: Vec::new(), copies, readers: Vec::new() }
     }
 
     /// Works until the pool is closed.
     pub(crate) fn run(&mut self) {
         loop {
             let worked = self.turn();
-            let wait = if self.active.is_empty() { None } else { Some(PAUSE) };
+            let copying = (!self.copies.is_empty()).then_some(COPY_PAUSE);
+            let wait = if self.active.is_empty() { copying } else { Some(PAUSE) };
             if !worked && !self.shared.restores.wait(wait) {
                 return;
             }
@@ -155,7 +163,7 @@ impl<M: Clone + 'static> Worker<M> {
 
     /// Does a bounded part of each job. `false`: nothing could be done.
     pub(crate) fn turn(&mut self) -> bool {
-        let mut worked = self.admit();
+        let mut worked = self.copy() | self.admit();
         for mut active in std::mem::take(&mut self.active) {
             if active.job.cancelled.load(Ordering::Acquire) {
                 active.give_up();
@@ -207,7 +215,7 @@ impl<M: Clone + 'static> Worker<M> {
         self.active.len() > before
     }
 
-    fn reader(&mut self) -> Result<Box<dyn Consumer>, LogError> {
+    pub(super) fn reader(&mut self) -> Result<Box<dyn Consumer>, LogError> {
         if let Some(reader) = self.readers.pop() {
             return Ok(reader);
         }
@@ -220,20 +228,27 @@ impl<M: Clone + 'static> Worker<M> {
     }
 
     fn finish(&mut self, active: Active<M>) {
-        let Active { job, mut reader, stage, began, .. } = active;
+        let Active { job, reader, stage, began, .. } = active;
         let Stage::Rebuild { task, checkpoint_epoch, restore } = stage else { return };
         let Shared { progress, patience, .. } = &*self.shared;
         progress.took(Span::Restore, patience.clock.mono().since(began));
         progress.add(Counter::RestoreRecords, restore.map_or(0, |restore| restore.records));
+        self.stop_reading(job.id, &task, reader);
+        let checkpoints = job.checkpoints.clone();
+        job.answer(Ok(Ready { task: *task, checkpoints, checkpoint_epoch }));
+    }
+}
+
+impl<M: Clone + 'static> Worker<M> {
+    /// The reader of a task is free for another one.
+    pub(super) fn stop_reading(&mut self, id: TaskId, task: &Task<M>, mut reader: Box<dyn Consumer>) {
         let app = self.shared.topology.name();
-        let own = |slot: &crate::store::Slot| Tp::new(&topic::changelog(app, &slot.name), job.id.partition);
+        let own = |slot: &crate::store::Slot| Tp::new(&topic::changelog(app, &slot.name), id.partition);
         let mut read: Vec<Tp> = task.stores.0.iter().map(own).chain(task.inputs().cloned()).collect();
-        read.push(Tp::new(&topic::decisions(app), job.id.partition));
+        read.push(Tp::new(&topic::decisions(app), id.partition));
         if reader.answer(Answer::Stop(&read)).is_ok() {
             self.recycle(reader);
         }
-        let checkpoints = job.checkpoints.clone();
-        job.answer(Ok(Ready { task: *task, checkpoints, checkpoint_epoch }));
     }
 }
 
@@ -250,7 +265,7 @@ impl<M> Job<M> {
 }
 
 impl<M: Clone + 'static> Active<M> {
-    fn new(job: Job<M>, reader: Box<dyn Consumer>, began: Mono) -> Active<M> {
+    pub(super) fn new(job: Job<M>, reader: Box<dyn Consumer>, began: Mono) -> Active<M> {
         Active { job, reader, stage: Stage::Open, tries: 0, failures: 0, rest: 0, began }
     }
 
@@ -260,7 +275,7 @@ impl<M: Clone + 'static> Active<M> {
         (self.stage, self.tries, self.rest) = (Stage::Open, 0, REST);
     }
 
-    fn step(&mut self, shared: &Shared<M>) -> Result<Step, Error> {
+    pub(super) fn step(&mut self, shared: &Shared<M>) -> Result<Step, Error> {
         match &mut self.stage {
             Stage::Open => self.open(shared),
             Stage::Notes => self.load(shared),
@@ -316,11 +331,14 @@ impl<M: Clone + 'static> Active<M> {
 
     fn committed(&mut self, shared: &Shared<M>) -> Result<Vec<Option<Commit>>, Error> {
         let inputs = rebalance::inputs_of(&shared.topology, self.job.id);
+        if self.job.copy {
+            return Ok(self.reader.committed(&inputs)?);
+        }
         rebalance::committed(shared, &mut *self.reader, &inputs)
     }
 
     /// Lets the nodes of a task that nobody wants any more end.
-    fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         if let Stage::Rebuild { task, .. } = &mut self.stage {
             task.state.become_next(TaskState::Closing);
             if let Err(error) = task.close() {

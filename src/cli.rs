@@ -4,6 +4,8 @@ mod backtest;
 mod images;
 mod sweep;
 
+pub mod daily;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -44,6 +46,9 @@ pub enum Command {
     /// Look into an application: why a row is missing, what a store holds.
     #[command(subcommand)]
     Inspect(Inspect),
+    /// After the close: bars and trades into daily tables and the candidates of the next day.
+    #[command(subcommand)]
+    Daily(daily::Daily),
     /// Trade a rule over stored rows and report what it was worth.
     Backtest(Backtest),
     /// Trade a rule with many parameters, on all cores, and deflate the best.

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod codec;
 pub mod command;
 pub mod config;
+pub mod daily;
 pub mod error;
 pub mod feed;
 pub mod images;

@@ -130,6 +130,20 @@ impl Mongo {
         Ok(())
     }
 
+    /// Takes away documents whose field has this value, but for those whose other field has that one.
+    pub(crate) fn delete_others(
+        &self,
+        collection: &str,
+        (field, value): (&str, i64),
+        (keep, of): (&str, &str),
+    ) -> Result<(), Error> {
+        self.runtime.block_on(self.write(doc! {
+            "delete": collection,
+            "deletes": [{ "q": { field: value, keep: { "$ne": of } }, "limit": 0 }],
+            "writeConcern": { "w": "majority", "j": true, "wtimeout": WRITE_PATIENCE_MS },
+        }))
+    }
+
     async fn write(&self, command: Document) -> Result<(), Error> {
         let mut tries = 0;
         let reply = loop {

@@ -1,6 +1,7 @@
 //! One file per verb: flags become settings, the work is done, the result is said.
 
 mod backtest;
+mod daily;
 mod demo;
 pub mod digest;
 pub mod export;
@@ -36,6 +37,7 @@ pub fn execute(command: Command) -> Result<(), Error> {
         Command::Run(args) => run::execute(&args),
         Command::Verify(args) => verify::execute(&args),
         Command::Inspect(args) => inspect::execute(&args),
+        Command::Daily(args) => daily::execute(&args),
         Command::Backtest(args) => backtest::execute(&args),
         Command::Sweep(args) => sweep::execute(&args),
         Command::Images(args) => images::execute(&args),

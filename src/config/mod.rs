@@ -1,5 +1,6 @@
 //! From raw flags and files to settings; every bad value is refused here, by name.
 
+pub mod daily;
 pub mod dates;
 pub mod flags;
 pub mod images;

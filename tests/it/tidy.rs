@@ -68,7 +68,7 @@ const LAYERS: &[Layers] = &[
             &["cli"],
             &["config"],
             &["pipeline"],
-            &["images"],
+            &["images", "daily"],
             &["feed", "sink"],
             &["codec", "mongo", "parquet"],
             &["clock", "error"],
@@ -94,7 +94,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["src/feed/fake.rs"]),
     ("tokio_tungstenite", &["src/feed/socket.rs"]),
     ("libm", &["market/src/factor/maths.rs", "market/src/images/norm.rs", "backtest/src/metrics/"]),
-    ("rayon", &["backtest/src/sweep/", "src/images/"]),
+    ("rayon", &["backtest/src/sweep/", "src/images/", "src/daily/"]),
     ("xxhash_rust", &["src/images/"]),
 ];
 

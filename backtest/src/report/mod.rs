@@ -74,6 +74,14 @@ pub fn check_folder(dir: &Path, force: bool) -> Result<(), Error> {
     files::check(dir, force)
 }
 
+/// Draws a stock's days into a PNG file.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_daily(picture: &chart::DailyPicture, palette: Palette, path: &Path) -> Result<(), Error> {
+    plot::write_png(&chart::daily_chart(picture, &Theme::light(palette)), path)
+}
+
 /// Writes a report into a folder and tells its files, the page first. Files appear whole or not at all; those
 /// of an earlier report there that this one does not have are removed.
 ///

@@ -1,6 +1,7 @@
 //! The charts of a run, as scenes.
 
 mod axis;
+mod daily;
 mod decimate;
 mod drawdown;
 mod equity;
@@ -16,6 +17,7 @@ mod rolling;
 pub mod scene;
 pub mod theme;
 
+pub use daily::{DailyPicture, DayCandle, LevelLine, TestMark, daily_chart};
 pub use drawdown::drawdown_chart;
 pub use equity::equity_chart;
 pub use factors::factor_chart;

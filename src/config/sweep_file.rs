@@ -35,6 +35,7 @@ impl SweepFile {
         };
         section.known(&["grid", "random", "seed", "objective", "min_trades"])?;
         let words = Objective::ALL.map(|objective| (objective.key(), objective));
+        let objective = section.word("objective", &words)?.unwrap_or_default();
         let choice = match section.count("random", 1..=1_000_000)? {
             Some(n) => Choice::Random { n, seed: section.count("seed", 0..=i64::MAX)?.unwrap_or(1) as u64 },
             None if section.keys().contains(&"seed") => {
@@ -46,7 +47,7 @@ impl SweepFile {
             base: run.config.clone(),
             axes: axes(&section)?,
             choice,
-            objective: section.word("objective", &words)?.unwrap_or_default(),
+            objective,
             min_trades: section.count("min_trades", 0..=1_000_000_000)?.unwrap_or(10),
         };
         Ok(SweepFile { run, sweep })

@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn without_a_factor_column_ex_dates_are_told_by_the_reference_price() {
-        let day = |n| Day::from_number(20_250_101 + n).expect("a date");
+        let day = |n: i64| Day::from_number(20_250_101 + n).expect("a date");
         let bar = |n, close, pre_close, factor| StoredBar {
             day: day(n),
             open: close,

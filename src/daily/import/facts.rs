@@ -35,6 +35,9 @@ pub struct Action {
     pub shares: f64,
 }
 
+/// A time of special treatment: its first day, and its last one if it has ended.
+pub(super) type Spell = (Day, Option<Day>);
+
 /// Everything that is known of stocks beside their bars.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
@@ -45,7 +48,7 @@ pub struct Facts {
     /// Freely traded shares from a day on.
     pub float_shares: BTreeMap<StockCode, BTreeMap<Day, f64>>,
     /// Spells of special treatment, from and (if it has ended) to, both included; `None`: not known.
-    pub special: Option<BTreeMap<StockCode, Vec<(Day, Option<Day>)>>>,
+    pub special: Option<BTreeMap<StockCode, Vec<Spell>>>,
     /// Days on which a stock did not trade.
     pub suspended: BTreeSet<(StockCode, Day)>,
     /// Trading days, if a calendar was imported.

@@ -103,7 +103,7 @@ fn tests_of(
         };
         rows.extend(tests(&level, &session, &chain.settings.tests).0);
     }
-    rows.sort_by(|a, b| (a.level_e4, a.test_id).cmp(&(b.level_e4, b.test_id)));
+    rows.sort_by_key(|row| (row.level_e4, row.test_id));
     Ok(rows)
 }
 

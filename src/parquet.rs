@@ -4,6 +4,7 @@
 //! nothing of when or where it was written, so equal tables are equal bytes.
 
 pub(crate) mod groups;
+pub(crate) mod growing;
 
 use std::fs::File;
 use std::io::{Cursor, Write};

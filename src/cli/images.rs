@@ -23,6 +23,8 @@ pub enum ImagesCommand {
     Show(ImagesShow),
     /// Examine a stored day: invariants, hashes, and what is unusual.
     Check(ImagesCheck),
+    /// Make up a market day of both exchanges: input to try images with, of any size.
+    Synth(ImagesSynth),
 }
 
 /// `lobstream images --date …`
@@ -107,4 +109,30 @@ pub struct ImagesCheck {
     /// One stock, with each of its measures.
     #[arg(long)]
     pub code: Option<String>,
+}
+
+/// `lobstream images synth`
+#[derive(Debug, Args)]
+pub struct ImagesSynth {
+    /// The day that the files are called after, such as 20250102.
+    #[arg(long)]
+    pub date: String,
+    /// Stocks of both exchanges together, half of them each.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=6000))]
+    pub stocks: u32,
+    /// Rows of all stocks together; met within some per cent.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub rows: u64,
+    /// Folder the three tables go into; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The same seed gives the same bytes.
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// How tables are written.
+    #[arg(long, default_value = "parquet", value_parser = ["parquet", "csv"])]
+    pub format: String,
+    /// Replace tables of this day that are there already.
+    #[arg(long)]
+    pub overwrite: bool,
 }

@@ -6,7 +6,7 @@ use crate::support::{Folder, python, root, skipped};
 
 /// Runs Python with these arguments and gives back what it printed.
 #[track_caller]
-fn run(python: &str, args: &[&str]) -> String {
+pub(crate) fn run(python: &str, args: &[&str]) -> String {
     let out =
         Command::new(python).args(args).env("PYTHONDONTWRITEBYTECODE", "1").output().expect("Python starts");
     let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));

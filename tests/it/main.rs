@@ -4,6 +4,7 @@ mod backtest;
 mod cli;
 mod demo;
 mod images;
+mod images_oracle;
 mod images_python;
 mod live;
 mod parity;

@@ -4,6 +4,8 @@ mod batch;
 mod check;
 mod documents;
 mod show;
+mod synth;
+mod synth_tables;
 
 use crate::cli::{Images, ImagesCommand};
 use crate::error::Error;
@@ -12,7 +14,10 @@ pub(super) fn execute(args: &Images) -> Result<(), Error> {
     match (&args.what, &args.batch) {
         (Some(ImagesCommand::Show(args)), _) => show::execute(args),
         (Some(ImagesCommand::Check(args)), _) => check::execute(args),
+        (Some(ImagesCommand::Synth(args)), _) => synth::execute(args),
         (None, Some(args)) => batch::execute(args),
-        (None, None) => Err(Error::usage("images: write --date, --in and --out, or one of: show, check")),
+        (None, None) => {
+            Err(Error::usage("images: write --date, --in and --out, or one of: show, check, synth"))
+        }
     }
 }

@@ -1,3 +1,5 @@
+//! Generated days are read back as the exchanges would have sent them.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;

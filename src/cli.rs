@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use backtest::{Action as BacktestAction, Backtest, ExportFormat, Market, Palette};
-pub use images::{Images, ImagesBatch, ImagesCheck, ImagesCommand, ImagesShow, ImagesSynth};
+pub use images::{Images, ImagesBatch, ImagesCheck, ImagesCommand, ImagesShow, ImagesStream, ImagesSynth};
 pub use sweep::Sweep;
 
 /// Stream processing that understands order books, and a backtester over what it stored.

@@ -25,6 +25,8 @@ pub enum ImagesCommand {
     Check(ImagesCheck),
     /// Make up a market day of both exchanges: input to try images with, of any size.
     Synth(ImagesSynth),
+    /// Make the same images of the topics market.sse and market.szse as the day runs.
+    Stream(ImagesStream),
 }
 
 /// `lobstream images --date …`
@@ -135,4 +137,42 @@ pub struct ImagesSynth {
     /// Replace tables of this day that are there already.
     #[arg(long)]
     pub overwrite: bool,
+}
+
+/// `lobstream images stream`
+#[derive(Debug, Args)]
+pub struct ImagesStream {
+    /// embedded:DIR or kafka://host:port
+    #[arg(long, env = "LOBSTREAM_LOG", value_name = "URI")]
+    pub log: String,
+    /// Name of the application: its state, offsets and derived topics.
+    #[arg(long, default_value = "images")]
+    pub app: String,
+    /// Put before every topic name, to keep environments apart on one broker.
+    #[arg(long, env = "LOBSTREAM_TOPIC_PREFIX", default_value = "", value_name = "TEXT")]
+    pub topic_prefix: String,
+    /// Put before the names of the application and of the topics it writes; default: as --topic-prefix.
+    #[arg(long, value_name = "TEXT")]
+    pub output_prefix: Option<String>,
+    /// TOML file with an [images] block.
+    #[arg(long, env = "LOBSTREAM_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of past days' images, for those during the day.
+    #[arg(long, value_name = "DIR")]
+    pub history: Option<PathBuf>,
+    /// Daily bars with ts_code, trade_date and pre_close, for images during the day.
+    #[arg(long, value_name = "FILE")]
+    pub bars: Option<PathBuf>,
+    /// Stop when the input is used up; default: follow it until Ctrl-C.
+    #[arg(long)]
+    pub until_end: bool,
+    /// Stream threads; default: one per core.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub threads: Option<u32>,
+    /// Name of this process among those that share the partitions of --app on Kafka.
+    #[arg(long, env = "LOBSTREAM_INSTANCE", default_value = "0", value_name = "NAME")]
+    pub instance: String,
+    /// Where state lies when the log is Kafka.
+    #[arg(long, default_value = "state", value_name = "DIR")]
+    pub state: PathBuf,
 }

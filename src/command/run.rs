@@ -179,7 +179,7 @@ fn behind(archive: &str, live: Arc<dyn Log>, pipeline: &PipelineOptions) -> Resu
 }
 
 /// Processes on one machine must not share their state: all but the first name have a folder of their own.
-fn state_of(dir: &Path, instance: &str) -> PathBuf {
+pub(super) fn state_of(dir: &Path, instance: &str) -> PathBuf {
     if instance == INSTANCE { dir.to_owned() } else { dir.join(instance) }
 }
 

@@ -6,6 +6,7 @@ mod demo;
 mod images;
 mod images_oracle;
 mod images_python;
+mod images_stream;
 mod live;
 mod parity;
 mod pipeline;

@@ -4,6 +4,7 @@ mod batch;
 mod check;
 mod documents;
 mod show;
+mod stream;
 mod synth;
 mod synth_tables;
 
@@ -14,10 +15,11 @@ pub(super) fn execute(args: &Images) -> Result<(), Error> {
     match (&args.what, &args.batch) {
         (Some(ImagesCommand::Show(args)), _) => show::execute(args),
         (Some(ImagesCommand::Check(args)), _) => check::execute(args),
+        (Some(ImagesCommand::Stream(args)), _) => stream::execute(args),
         (Some(ImagesCommand::Synth(args)), _) => synth::execute(args),
         (None, Some(args)) => batch::execute(args),
         (None, None) => {
-            Err(Error::usage("images: write --date, --in and --out, or one of: show, check, synth"))
+            Err(Error::usage("images: write --date, --in and --out, or one of: show, check, stream, synth"))
         }
     }
 }

@@ -11,6 +11,7 @@ use lobstream::images::{DayImages, DayMeta};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::sinks::database;
 use crate::support::{Folder, Rng, command, lobstream, mongo, recording, root, skipped, unique};
 
 /// Stock-days whose numbers were computed outside of this code, by symbol; `None` after saying what is skipped.
@@ -266,8 +267,7 @@ fn every_stock_of_a_day_is_kept_as_a_document() {
     let Some(server) = mongo("every_stock_of_a_day_is_kept_as_a_document") else { return };
     let folder = Folder::new();
     let (file, out) = (market(&folder, "a.csv", 3, 40), folder.path("out"));
-    let database = unique("images").replace('-', "_");
-    let address = format!("{}/{database}", server.trim_end_matches('/'));
+    let address = database(&server, &unique("images"));
     let args = ["images", "--date", "20240105", "--in", &file, "--out", &out, "--results", &address];
     for _ in 0..2 {
         let done = lobstream(&args);

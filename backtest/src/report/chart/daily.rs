@@ -263,10 +263,16 @@ fn frame(scene: &mut Scene, panel: &Panel, theme: &Theme, title: String) {
 fn day_axis(scene: &mut Scene, rect: Rect, panel: &Panel, theme: &Theme, picture: &DailyPicture) {
     let fits = (rect.width() / 120.0) as usize;
     let step = picture.days.len().div_ceil(fits.max(1)).max(1);
+    let mut next = f64::INFINITY;
     for (i, day) in picture.days.iter().enumerate().rev().step_by(step) {
         let x = middle(panel, i);
         scene.line(vec![(x, rect.bottom), (x, rect.bottom + 6.0)], theme.frame, 1.0);
+        // Those at the edges are moved inside, perhaps onto their neighbours.
         let x = x.clamp(rect.left + 40.0, rect.right - 40.0);
+        if next - x < 100.0 {
+            continue;
+        }
+        next = x;
         let (text, at) = (day.day.clone(), (x, rect.bottom + 20.0));
         scene.text(Label {
             text,

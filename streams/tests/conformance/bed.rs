@@ -16,7 +16,7 @@ use lobstream_streams::time::Ts;
 
 /// Event time of the first record of every test.
 pub(crate) const T0: i64 = 1_723_161_594_000_000_000;
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const TURN: Duration = Duration::from_millis(10);
 
 pub(crate) struct Bed {

@@ -216,7 +216,8 @@ pub fn run(data: &Dataset, config: &RunConfig) -> Result<RunResult, Error> {
 ///
 /// impl Strategy for Momentum {
 ///     fn on_bar(&mut self, now: &Moment<'_>) -> Intent {
-///         let [before, last] = std::mem::replace(&mut self.last, [self.last[1], now.close()]);
+///         let [before, last] = self.last;
+///         self.last = [last, now.close()];
 ///         let rises = before > 0.0 && before < last && last < now.close();
 ///         Intent { enter: rises.then_some(Side::Long), exit_long: now.close() < last, exit_short: false }
 ///     }

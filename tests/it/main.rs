@@ -2,6 +2,7 @@
 
 mod backtest;
 mod cli;
+mod daily;
 mod demo;
 mod images;
 mod images_oracle;

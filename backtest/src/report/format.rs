@@ -87,10 +87,13 @@ pub(super) fn price_decimals(price: f64) -> usize {
     (5 - magnitude).clamp(2, 12) as usize
 }
 
-/// Base and quote unit of a symbol: `BTCUSDT` is BTC in USDT. Unknown spellings are `units` in `quote`.
+/// Base and quote unit of a symbol: `BTCUSDT` is BTC in USDT, `600519.SH` shares in CNY. Unknown spellings are `units` in `quote`.
 pub(super) fn units(symbol: &str) -> (&str, &str) {
     const QUOTES: [&str; 12] =
         ["USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USD", "EUR", "TRY", "BTC", "ETH", "BNB"];
+    if symbol.ends_with(".SH") || symbol.ends_with(".SZ") {
+        return ("shares", "CNY");
+    }
     let pair = symbol.split('_').next().unwrap_or(symbol);
     let fits = |quote: &&&str| pair.len() > quote.len() && pair.ends_with(**quote);
     match QUOTES.iter().filter(fits).max_by_key(|quote| quote.len()) {
@@ -141,6 +144,7 @@ mod tests {
         assert_eq!(units("BTCUSD_PERP"), ("BTC", "USD"));
         assert_eq!(units("ETHBTC"), ("ETH", "BTC"));
         assert_eq!(units("BTC-USDT"), ("BTC", "USDT"));
+        assert_eq!(units("600519.SH"), ("shares", "CNY"));
         assert_eq!(units("600519"), ("units", "quote"));
     }
 

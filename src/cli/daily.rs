@@ -35,7 +35,7 @@ pub struct DailyPlace {
 /// What decides the tables.
 #[derive(Debug, Args)]
 pub struct DailyHow {
-    /// Settings of the chain, its section [daily].
+    /// Settings of the chain, its section daily.
     #[arg(long, env = "LOBSTREAM_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Files and folders of trades; a day's are those whose name or folder tells the date. Without any the tables
@@ -157,7 +157,7 @@ pub struct DailyShow {
     /// Where.
     #[command(flatten)]
     pub place: DailyPlace,
-    /// Settings of the chain, its section [daily].
+    /// Settings of the chain, its section daily.
     #[arg(long, env = "LOBSTREAM_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The last day of the picture, YYYYMMDD or latest.

@@ -71,7 +71,7 @@ pub struct ImagesBatch {
     /// mongodb://host:port[/db]: keep one document per stock and day there too.
     #[arg(long, value_name = "URI")]
     pub results: Option<String>,
-    /// TOML file with an [images] block.
+    /// TOML file with an images block.
     #[arg(long, env = "LOBSTREAM_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// No progress bar.
@@ -154,7 +154,7 @@ pub struct ImagesStream {
     /// Put before the names of the application and of the topics it writes; default: as --topic-prefix.
     #[arg(long, value_name = "TEXT")]
     pub output_prefix: Option<String>,
-    /// TOML file with an [images] block.
+    /// TOML file with an images block.
     #[arg(long, env = "LOBSTREAM_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Folder of past days' images, for those during the day.

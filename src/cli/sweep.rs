@@ -9,7 +9,7 @@ use crate::cli::backtest::Palette;
 /// `lobstream sweep`
 #[derive(Debug, Args)]
 pub struct Sweep {
-    /// What varies, on which data: [sweep.grid], [strategy.NAME], [backtest], [data].
+    /// What varies, on which data: its sections sweep.grid, strategy.NAME, backtest, data.
     #[arg(short, long, value_name = "FILE")]
     pub config: PathBuf,
     /// lmdb:DIR, mongodb://host:port[/db] or parquet:DIR, instead of what the file says

@@ -1,6 +1,6 @@
 //! LZ4 frames. The only file that knows lz4_flex.
 //!
-//! What the engine keeps has a checksum of its content ([`compress`]); [`plain_frame`] has none, for stores
+//! What the engine keeps has a checksum of its content (`compress`); [`plain_frame`] has none, for stores
 //! that other programs read and that keep a hash elsewhere.
 
 use std::io::{self, Read, Write};

@@ -75,7 +75,7 @@ impl WriteTxn<'_> {
         View { map: self.map, txn: &self.txn }
     }
 
-    /// Sets the value of a key of 1 to [`KEY_BYTES_MAX`] bytes.
+    /// Sets the value of a key of 1 to `KEY_BYTES_MAX` bytes.
     ///
     /// # Errors
     /// [`StoreError::Write`], here and below.

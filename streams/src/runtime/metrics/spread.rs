@@ -15,7 +15,7 @@ pub(crate) struct Spread {
     most: AtomicU64,
 }
 
-/// What a [`Spread`] says. All zero if nothing was measured.
+/// What a spread of times says. All zero if nothing was measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Took {
     /// How often.

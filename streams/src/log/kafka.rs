@@ -122,13 +122,14 @@ fn log_error(what: impl Into<String>, topic: Option<&TopicName>, error: &KafkaEr
     }
 }
 
-/// Errors that go away by themselves: a broker is restarting, a leader or coordinator is moving.
+/// Errors that go away by themselves: a broker is restarting, a leader or coordinator is moving, a group changes.
 fn passes(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{
         AllBrokersDown, BrokerNotAvailable, BrokerTransportFailure, CoordinatorLoadInProgress,
-        CoordinatorNotAvailable, LeaderNotAvailable, NotCoordinator, NotEnoughReplicas,
-        NotEnoughReplicasAfterAppend, NotLeaderForPartition, OperationTimedOut, RequestTimedOut, Resolve,
-        UnstableOffsetCommit, WaitingForCoordinator,
+        CoordinatorNotAvailable, IllegalGeneration, LeaderNotAvailable, NotCoordinator, NotEnoughReplicas,
+        NotEnoughReplicasAfterAppend, NotLeaderForPartition, OperationTimedOut, RebalanceInProgress,
+        RequestTimedOut, Resolve, StaleMemberEpoch, UnknownMemberId, UnstableOffsetCommit,
+        WaitingForCoordinator,
     };
     matches!(
         code,
@@ -137,14 +138,18 @@ fn passes(code: RDKafkaErrorCode) -> bool {
             | BrokerTransportFailure
             | CoordinatorLoadInProgress
             | CoordinatorNotAvailable
+            | IllegalGeneration
             | LeaderNotAvailable
             | NotCoordinator
             | NotEnoughReplicas
             | NotEnoughReplicasAfterAppend
             | NotLeaderForPartition
             | OperationTimedOut
+            | RebalanceInProgress
             | RequestTimedOut
             | Resolve
+            | StaleMemberEpoch
+            | UnknownMemberId
             | UnstableOffsetCommit
             | WaitingForCoordinator
     )

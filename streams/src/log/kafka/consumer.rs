@@ -30,6 +30,11 @@ const STABLE_OFFSETS: Duration = Duration::from_secs(2);
 const MOVES: u32 = 1_000;
 const MOVE_PAUSE: Duration = Duration::from_millis(10);
 
+/// While a group changes it refuses positions for a moment, though the partitions stay ours; tried again so
+/// often, so long apart.
+const COMMITS: u32 = 200;
+const COMMIT_PAUSE: Duration = Duration::from_millis(10);
+
 /// A consumer. The order of its fields is the order in which it lets go: see [`PollThread`].
 pub(super) struct KafkaConsumer {
     started: HashMap<Tp, Started>,
@@ -289,9 +294,17 @@ impl Consumer for KafkaConsumer {
             return Ok(());
         }
         let list = commits(offsets)?;
-        self.client
-            .commit(&list, CommitMode::Sync)
-            .map_err(|error| log_error("commit of offsets", None, &error))
+        let mut result = self.client.commit(&list, CommitMode::Sync);
+        for _ in 1..COMMITS {
+            match &result {
+                Err(error) if error.rdkafka_error_code().is_some_and(group_changes) => {
+                    thread::sleep(COMMIT_PAUSE);
+                    result = self.client.commit(&list, CommitMode::Sync);
+                }
+                _ => break,
+            }
+        }
+        result.map_err(|error| log_error("commit of offsets", None, &error))
     }
 
     fn group(&self) -> Option<GroupMetadata> {
@@ -350,6 +363,12 @@ fn add(list: &mut TopicPartitionList, tp: &Tp, at: Offset, note: &str) -> Result
         element.set_metadata(note);
     }
     Ok(())
+}
+
+/// The group is about to go on, or has just done so: this member is counted again in a moment.
+fn group_changes(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{IllegalGeneration, RebalanceInProgress, StaleMemberEpoch};
+    matches!(code, IllegalGeneration | RebalanceInProgress | StaleMemberEpoch)
 }
 
 /// A seek that comes before the partition has started, or while it stops.

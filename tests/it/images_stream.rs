@@ -83,10 +83,7 @@ fn the_stream_on_the_embedded_log_gives_the_images_of_the_vectors() {
     assert_eq!(through(&log, &[zip], "20230201", "", &folder), want);
 }
 
-/// Passed, and hung once beside other builds: the client did not come back from sending offsets (see the note in
-/// docs/reliability-kafka.md). Ask for it by name with `--ignored` until that is understood.
 #[test]
-#[ignore = "hung once in the client's send_offsets_to_transaction on a busy machine"]
 fn the_stream_on_kafka_gives_the_images_of_the_vectors() {
     let test = "the_stream_on_kafka_gives_the_images_of_the_vectors";
     let Some(kafka) = kafka(test) else { return };

@@ -1,8 +1,10 @@
 //! What the integration tests share: the binary, the recordings, the servers, and loud skips.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// A finished call of the binary.
 pub(crate) struct Done {
@@ -40,14 +42,39 @@ pub(crate) fn command<S: AsRef<str>>(args: &[S]) -> Command {
     command
 }
 
+/// No call of these tests needs this long, on however busy a machine; one that hangs must not hang the suite.
+const LONGEST: Duration = Duration::from_secs(300);
+
 /// Runs the binary to its end.
 pub(crate) fn lobstream<S: AsRef<str>>(args: &[S]) -> Done {
-    let out = command(args).output().expect("the binary starts");
-    Done {
-        code: out.status.code(),
-        stdout: String::from_utf8_lossy(&out.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&out.stderr).into_owned(),
+    let mut child =
+        command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let stdout = read(child.stdout.take().expect("it is piped"));
+    let stderr = read(child.stderr.take().expect("it is piped"));
+    let code = wait(&mut child, &args.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+    Done { code, stdout: stdout.join().expect("it is read"), stderr: stderr.join().expect("it is read") }
+}
+
+fn read(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).expect("it can be read");
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// Its exit code; after [`LONGEST`] it is killed, and the report says which call that was.
+fn wait(child: &mut Child, args: &[&str]) -> Option<i32> {
+    let until = Instant::now() + LONGEST;
+    while Instant::now() < until {
+        if let Some(status) = child.try_wait().expect("the child is ours") {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
+    said(&format!("KILLED after {LONGEST:?}: lobstream {}", args.join(" ")));
+    child.kill().expect("the child is ours");
+    child.wait().expect("the child is ours").code()
 }
 
 /// The repository.
@@ -205,8 +232,8 @@ pub(crate) fn rows(folder: &Folder, log: &str, name: &str) -> Table {
 }
 
 /// Asks until the answer is yes or the time is up.
-pub(crate) fn wait_for(within: std::time::Duration, mut yes: impl FnMut() -> bool) -> bool {
-    let step = std::time::Duration::from_millis(200);
+pub(crate) fn wait_for(within: Duration, mut yes: impl FnMut() -> bool) -> bool {
+    let step = Duration::from_millis(200);
     (0..within.as_millis() / step.as_millis()).any(|_| {
         std::thread::sleep(step);
         yes()

@@ -14,6 +14,7 @@
 //! "now" and the broker takes a negative time for "none".
 
 mod admin;
+mod asking;
 mod cluster;
 mod consumer;
 mod events;

@@ -78,27 +78,34 @@ impl Stop<'_> {
         if self.until != Until::End || !self.shared_out {
             return Ok(());
         }
-        let group = Some(shared.topology.name().to_owned());
-        let mut reader = shared.log.consumer(&ConsumerOptions { group, assignment: Assignment::Manual })?;
+        let mut reader = reader(shared)?;
         while !self.is_set() {
             thread::sleep(LOOK);
-            if self.all_quiet() && is_over(shared, &mut *reader)? {
-                self.ended.store(true, Ordering::Release);
+            if !self.all_quiet() {
+                continue;
+            }
+            match is_over(shared, &mut *reader) {
+                Ok(over) => self.ended.store(over, Ordering::Release),
+                // A client may not find the group's coordinator again once that has been away.
+                Err(e) if e.is_retriable() => reader = self::reader(shared)?,
+                Err(e) => return Err(e.into()),
             }
         }
         Ok(())
     }
 }
 
+fn reader<M>(shared: &Shared<M>) -> Result<Box<dyn Consumer>, LogError> {
+    let group = Some(shared.topology.name().to_owned());
+    shared.log.consumer(&ConsumerOptions { group, assignment: Assignment::Manual })
+}
+
 /// Has every task of the application, whoever owns it, committed all of its inputs? Asked once for each
 /// sub-topology, so that the last answer knows what the tasks above wrote, in whatever order they were declared.
-fn is_over<M>(shared: &Shared<M>, reader: &mut dyn Consumer) -> Result<bool, Error> {
+fn is_over<M>(shared: &Shared<M>, reader: &mut dyn Consumer) -> Result<bool, LogError> {
     for _ in &shared.partitions {
-        match are_at_end(shared, reader) {
-            Ok(true) => {}
-            Ok(false) => return Ok(false),
-            Err(e) if e.is_retriable() => return Ok(false),
-            Err(e) => return Err(e.into()),
+        if !are_at_end(shared, reader)? {
+            return Ok(false);
         }
     }
     Ok(true)

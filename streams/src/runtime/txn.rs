@@ -53,6 +53,13 @@ impl Note {
     }
 }
 
+/// How long a new producer waits for a cluster that does not answer.
+const OUTAGE: Duration = Duration::from_secs(90);
+
+/// A coordinator that moves makes the client give up; as many producers are tried, so long apart.
+const INITS: u32 = 20;
+const INIT_PAUSE: Duration = Duration::from_secs(1);
+
 /// How often a drained buffer may be full again for one record.
 const FULL_MAX: u32 = 100;
 
@@ -79,15 +86,24 @@ impl Txn {
     /// Takes the transactional id over: whoever held it changes nothing any more, and what it left open is
     /// settled.
     pub(crate) fn new(log: &dyn Log, id: &str, patience: &Patience) -> Result<Txn, Error> {
-        let mut producer = log.producer(&ProducerOptions { transactional_id: Some(id.to_owned()) })?;
-        patience.retry(|| producer.init())?;
+        let options = ProducerOptions { transactional_id: Some(id.to_owned()) };
+        for _ in 1..INITS {
+            let mut producer = log.producer(&options)?;
+            match patience.of_an_outage().retry(|| producer.init()) {
+                // Whatever became of it, another producer does it again.
+                Err(e) if e.class() == TxnClass::Unknown => patience.clock.pause(INIT_PAUSE),
+                result => return Ok(result.map(|()| Txn::of(producer, id, true, patience))?),
+            }
+        }
+        let mut producer = log.producer(&options)?;
+        patience.of_an_outage().retry(|| producer.init())?;
         Ok(Txn::of(producer, id, true, patience))
     }
 
     /// A producer without transactions; the id is a name for messages and notes.
     pub(crate) fn plain(log: &dyn Log, id: &str, patience: &Patience) -> Result<Txn, Error> {
         let mut producer = log.producer(&ProducerOptions::default())?;
-        patience.retry(|| producer.init())?;
+        patience.of_an_outage().retry(|| producer.init())?;
         Ok(Txn::of(producer, id, false, patience))
     }
 
@@ -216,6 +232,11 @@ impl Txn {
 }
 
 impl Patience {
+    /// For a call that loses nothing by waiting: a cluster may be away for longer than a transaction may take.
+    fn of_an_outage(&self) -> Patience {
+        Patience { deadline: self.deadline.max(OUTAGE), ..self.clone() }
+    }
+
     /// Repeats a call as long as it says that it may succeed later, until the deadline. By a clock that stands
     /// still, the pauses alone count.
     pub(crate) fn retry<R>(&self, mut call: impl FnMut() -> Result<R, TxnError>) -> Result<R, TxnError> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -48,6 +49,19 @@ impl Broker {
     /// kill -9.
     pub(crate) fn kill(&self) {
         self.services("kill");
+    }
+
+    /// Stands still for so long.
+    pub(crate) fn freeze(&self, time: Duration) {
+        self.signal("STOP");
+        std::thread::sleep(time);
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = std::fs::read_to_string(self.dir.path().join("kafka/pid")).expect("a process");
+        let sent = Command::new("kill").args([&format!("-{name}"), pid.trim()]).status().expect("kill runs");
+        assert!(sent.success(), "the broker is there");
     }
 
     fn services(&self, verb: &str) -> String {

@@ -1,18 +1,18 @@
 //! Questions to the cluster: topics, partitions, ranges, offsets by time.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset as At, TopicPartitionList};
 
-use super::events::Events;
-use super::{create_time, log_error, partition, settings};
+use super::asking::Asking;
+use super::{create_time, log_error, partition};
 use crate::error::LogError;
 use crate::log::{Range, TopicName, Tp};
 use crate::record::Offset;
@@ -26,18 +26,13 @@ pub(super) const ANSWER: Duration = Duration::from_secs(10);
 const ELECTION_TRIES: u32 = 100;
 const ELECTION_PAUSE: Duration = Duration::from_millis(100);
 
-/// Error events that wait in a client, at most: they are served before each question.
-const EVENTS: usize = 32;
-
-type Reader = BaseConsumer<Events>;
-
 /// A cluster that has answered once.
 pub(super) struct Cluster {
     brokers: String,
     /// Sees committed records only: its "end" is the last stable offset.
-    stable: Reader,
-    /// Sees everything. Made when first needed.
-    all: OnceLock<Reader>,
+    stable: Asking,
+    /// Sees everything.
+    all: Asking,
     /// Topics whose records' headers nobody wants.
     without_headers: Mutex<BTreeSet<TopicName>>,
 }
@@ -46,11 +41,21 @@ impl Cluster {
     pub(super) fn connect(brokers: &str) -> Result<Cluster, LogError> {
         let cluster = Cluster {
             brokers: brokers.to_owned(),
-            stable: reader(brokers, "read_committed")?,
-            all: OnceLock::new(),
+            stable: Asking::new(brokers, "read_committed"),
+            all: Asking::new(brokers, "read_uncommitted"),
             without_headers: Mutex::default(),
         };
-        cluster.metadata(None).map_err(|error| cluster.unreachable(&error))?;
+        let unreachable = |error: KafkaError, words: Option<String>| LogError::Unreachable {
+            brokers: brokers.to_owned(),
+            reason: words.unwrap_or_else(|| error.to_string()),
+        };
+        let mut words = None;
+        let asked = cluster.stable.ask(|reader| {
+            let answer = reader.fetch_metadata(None, ANSWER).map(|_| ());
+            words = if answer.is_err() { Asking::words(reader) } else { None };
+            answer
+        });
+        asked.map_err(|error| unreachable(error, words))?;
         Ok(cluster)
     }
 
@@ -68,8 +73,7 @@ impl Cluster {
 
     /// What the brokers say about one topic or all.
     pub(super) fn metadata(&self, topic: Option<&str>) -> Result<Metadata, KafkaError> {
-        serve(&self.stable);
-        self.stable.fetch_metadata(topic, ANSWER)
+        self.stable.ask(|reader| reader.fetch_metadata(topic, ANSWER))
     }
 
     pub(super) fn partitions(&self, topic: &TopicName) -> Result<u32, LogError> {
@@ -93,7 +97,7 @@ impl Cluster {
         self.check(tp)?;
         // In this order, so that the end is not older than the stable offset.
         let (first, stable) = self.watermarks(&self.stable, tp)?;
-        let (_, end) = self.watermarks(self.all()?, tp)?;
+        let (_, end) = self.watermarks(&self.all, tp)?;
         Ok(Range { first, stable, end: end.max(stable) })
     }
 
@@ -104,9 +108,8 @@ impl Cluster {
         asked
             .add_partition_offset(tp.topic.as_str(), partition(tp), At::Offset(create_time(ts)))
             .map_err(failed)?;
-        serve(&self.stable);
         let found = led(|| {
-            let found = self.stable.offsets_for_times(asked.clone(), ANSWER)?;
+            let found = self.stable.ask(|reader| reader.offsets_for_times(asked.clone(), ANSWER))?;
             let Some(element) = found.elements().first().map(|e| (e.error(), e.offset())) else {
                 return Ok(None);
             };
@@ -123,25 +126,11 @@ impl Cluster {
         Err(LogError::UnknownTopic { topic: tp.to_string() })
     }
 
-    fn watermarks(&self, reader: &Reader, tp: &Tp) -> Result<(Offset, Offset), LogError> {
-        serve(reader);
-        let (first, end) = led(|| reader.fetch_watermarks(tp.topic.as_str(), partition(tp), ANSWER))
+    fn watermarks(&self, reader: &Asking, tp: &Tp) -> Result<(Offset, Offset), LogError> {
+        let (topic, number) = (tp.topic.as_str(), partition(tp));
+        let (first, end) = led(|| reader.ask(|reader| reader.fetch_watermarks(topic, number, ANSWER)))
             .map_err(|error| log_error(format!("range of {tp}"), Some(&tp.topic), &error))?;
         Ok((Offset(first.max(0) as u64), Offset(end.max(0) as u64)))
-    }
-
-    fn all(&self) -> Result<&Reader, LogError> {
-        if let Some(reader) = self.all.get() {
-            return Ok(reader);
-        }
-        let made = reader(&self.brokers, "read_uncommitted")?;
-        Ok(self.all.get_or_init(|| made))
-    }
-
-    fn unreachable(&self, error: &KafkaError) -> LogError {
-        serve(&self.stable);
-        let reason = self.stable.context().last_error().unwrap_or_else(|| error.to_string());
-        LogError::Unreachable { brokers: self.brokers.clone(), reason }
     }
 }
 
@@ -169,20 +158,6 @@ pub(super) fn number(offset: At) -> Option<Offset> {
     match offset {
         At::Offset(n) => u64::try_from(n).ok().map(Offset),
         At::Beginning | At::End | At::Stored | At::Invalid | At::OffsetTail(_) => None,
-    }
-}
-
-fn reader(brokers: &str, isolation: &str) -> Result<Reader, LogError> {
-    settings::reader(brokers, isolation)
-        .create_with_context(Events::default())
-        .map_err(|error| log_error(format!("client for {brokers}"), None, &error))
-}
-
-/// Hands the events that wait to [`Events`]. A reader has no poll thread and gets no records.
-fn serve(reader: &Reader) {
-    for _ in 0..EVENTS {
-        // Without a subscription nothing but events can come, and those have been handled inside.
-        drop(reader.poll(Duration::ZERO));
     }
 }
 

@@ -115,10 +115,16 @@ impl KafkaProducer {
 
     /// Has a connection broken since this was last asked?
     fn connection_was_lost(&self) -> bool {
+        self.serve_events();
+        self.client.context().events.connection_was_lost()
+    }
+
+    /// Takes what the client has to tell. Its lines wait in order of their weight in a list that is searched for
+    /// each new one, so they must not pile up while calls are repeated.
+    fn serve_events(&self) {
         for _ in 0..EVENTS {
             self.client.poll(Duration::ZERO);
         }
-        self.client.context().events.connection_was_lost()
     }
 
     fn begun(&mut self, call: &'static str) -> Result<(), TxnError> {
@@ -169,6 +175,7 @@ impl Producer for KafkaProducer {
             return Ok(());
         }
         self.txn.free("init")?;
+        self.serve_events();
         let result = self.client.init_transactions(CALL).map_err(|error| classify("init", &error));
         self.txn.leave("init", result, State::Idle)
     }
@@ -240,6 +247,7 @@ impl Producer for KafkaProducer {
             .ok_or_else(|| misuse(CALL_NAME, "the consumer has no group".to_owned()))?;
         let list = commits(offsets).map_err(|error| misuse(CALL_NAME, error.to_string()))?;
         self.begun(CALL_NAME)?;
+        self.serve_events();
         let result = self
             .client
             .send_offsets_to_transaction(&list, group, CALL)

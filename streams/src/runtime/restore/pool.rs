@@ -188,6 +188,14 @@ impl<M: Clone + 'static> Worker<M> {
                 Err(Error::Log(error)) if passes(&error) && active.failures < FAILURES_MAX => {
                     tracing::warn!(task = %active.job.id, %error, "Restore begins again");
                     active.begin_again();
+                    // A client may not find a group's coordinator again once that has been away.
+                    match self.new_reader() {
+                        Ok(reader) => active.reader = reader,
+                        Err(error) => {
+                            active.job.answer(Err(error.into()));
+                            continue;
+                        }
+                    }
                 }
                 Err(error) => {
                     worked = true;
@@ -216,9 +224,10 @@ impl<M: Clone + 'static> Worker<M> {
     }
 
     pub(super) fn reader(&mut self) -> Result<Box<dyn Consumer>, LogError> {
-        if let Some(reader) = self.readers.pop() {
-            return Ok(reader);
-        }
+        self.readers.pop().map_or_else(|| self.new_reader(), Ok)
+    }
+
+    fn new_reader(&self) -> Result<Box<dyn Consumer>, LogError> {
         let group = Some(self.shared.topology.name().to_owned());
         self.shared.log.consumer(&ConsumerOptions { group, assignment: Assignment::Manual })
     }

@@ -8,7 +8,7 @@ mod outcome;
 mod pass;
 mod rolling;
 
-pub use outcome::{Clock, outcome};
+pub use outcome::{Clock, Kept};
 pub use pass::{PassTrade, Sink, close_pass, next_open_pass};
 pub use rolling::{BandColumns, BandSource, Rolling};
 

@@ -1,11 +1,11 @@
-//! All symbols in passes of their own → one outcome, as the general engine gives it.
+//! All symbols in passes of their own → what the measures of a sweep need, and no more.
 
 use std::sync::Arc;
 
 use crate::band_pass::{BandSource, PassTrade, Plan, Sink};
 use crate::dataset::Series;
-use crate::engine::{Counts, EquityPoint, ExitReason, Fill, Outcome, ResolvedBy, Trade};
-use crate::model::Side;
+use crate::engine::{EquityPoint, ExitReason, Fill};
+use crate::metrics::Totals;
 
 /// The bar times of all symbols, and where each bar of each symbol stands among them. Made once for many runs.
 #[derive(Clone, Debug)]
@@ -14,6 +14,9 @@ pub struct Clock {
     times: Vec<i64>,
     /// Per symbol and bar: index of its close.
     at: Vec<Vec<u32>>,
+    /// Per symbol and bar: the ranks of its open and of its close among all instants at which a position may end.
+    ranks: Vec<Vec<[u32; 2]>>,
+    n_ranks: usize,
 }
 
 impl Clock {
@@ -21,30 +24,125 @@ impl Clock {
     pub fn new(series: &[Arc<Series>]) -> Clock {
         let known = |s: &Arc<Series>| (0..s.bars.len()).map(|i| s.known_ms(i)).collect::<Vec<i64>>();
         let closes: Vec<Vec<i64>> = series.iter().map(known).collect();
-        let mut times: Vec<i64> = closes.iter().flatten().copied().collect();
-        times.sort_unstable();
-        times.dedup();
-        let at = |closes: &Vec<i64>| {
-            let mut next = 0;
-            let place = |ms: &i64| {
-                next += times[next..].partition_point(|time| time < ms);
-                next as u32
-            };
-            closes.iter().map(place).collect()
+        let opens = series.iter().map(|s| &s.bars.open_ms[..]);
+        let times = sorted(closes.iter().flatten().copied().collect());
+        let ends = sorted(opens.clone().flatten().chain(&times).copied().collect());
+        let ranks = |(opens, closes): (&[i64], &Vec<i64>)| {
+            let (opens, closes) = (places(&ends, opens), places(&ends, closes));
+            opens.into_iter().zip(closes).map(|(open, close)| [open, close]).collect()
         };
-        Clock { at: closes.iter().map(at).collect(), times }
+        Clock {
+            at: closes.iter().map(|closes| places(&times, closes)).collect(),
+            ranks: opens.zip(&closes).map(ranks).collect(),
+            n_ranks: ends.len(),
+            times,
+        }
     }
+}
+
+fn sorted(mut times: Vec<i64>) -> Vec<i64> {
+    times.sort_unstable();
+    times.dedup();
+    times
+}
+
+/// Indices of ascending instants among `times`, which holds them all.
+fn places(times: &[i64], instants: &[i64]) -> Vec<u32> {
+    let mut next = 0;
+    let place = |ms: &i64| {
+        next += times[next..].partition_point(|time| time < ms);
+        next as u32
+    };
+    instants.iter().map(place).collect()
+}
+
+/// What is kept of a run of one plan over all symbols, which are added in their order.
+#[derive(Clone, Debug)]
+pub struct Kept<'a> {
+    plan: Plan,
+    clock: &'a Clock,
+    /// All there is at each time.
+    total: Vec<f64>,
+    ends: Vec<End>,
+    bars: usize,
+    bars_in_position: usize,
+}
+
+/// The end of a closed position.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    rank: u32,
+    pnl: f64,
+    return_pct: f64,
+}
+
+impl<'a> Kept<'a> {
+    /// Nothing yet.
+    pub fn new(plan: Plan, clock: &'a Clock) -> Kept<'a> {
+        let total = vec![0.0; clock.times.len()];
+        Kept { plan, clock, total, ends: Vec::new(), bars: 0, bars_in_position: 0 }
+    }
+
+    /// Window of its bands, bars.
+    pub fn n(&self) -> usize {
+        self.plan.n()
+    }
+
+    /// Runs over the series that is number `index` of the clock, with `share` at the start.
+    pub fn add<B: BandSource>(&mut self, index: usize, series: &Series, share: f64, bands: &mut B) {
+        let mut sink = Collect {
+            at: &self.clock.at[index],
+            ranks: &self.clock.ranks[index],
+            total: &mut self.total,
+            next: 0,
+            worth: share,
+            ends: &mut self.ends,
+            fill_at_open: self.plan.fill == Fill::NextOpen,
+            entry_fee: self.plan.entry_fee,
+        };
+        self.bars_in_position += self.plan.run_on(series, share, bands, &mut sink);
+        sink.keep_until(self.clock.times.len());
+        self.bars += series.bars.len();
+    }
+
+    /// All that was added, trades in the order of the general engine.
+    pub fn finish(self) -> Totals {
+        let (pnl, return_pct) = in_order(&self.ends, self.clock.n_ranks);
+        let points = self.clock.times.iter().zip(self.total);
+        Totals {
+            equity: points.map(|(&ts_ms, equity)| EquityPoint { ts_ms, equity }).collect(),
+            pnl,
+            return_pct,
+            bars: self.bars,
+            bars_in_position: self.bars_in_position,
+        }
+    }
+}
+
+/// By rank, ends of one rank as they came, which is by symbol: a counting sort.
+fn in_order(ends: &[End], n_ranks: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut place = vec![0u32; n_ranks + 1];
+    ends.iter().for_each(|end| place[end.rank as usize + 1] += 1);
+    for rank in 1..place.len() {
+        place[rank] += place[rank - 1];
+    }
+    let (mut pnl, mut return_pct) = (vec![0.0; ends.len()], vec![0.0; ends.len()]);
+    for end in ends {
+        let at = &mut place[end.rank as usize];
+        (pnl[*at as usize], return_pct[*at as usize]) = (end.pnl, end.return_pct);
+        *at += 1;
+    }
+    (pnl, return_pct)
 }
 
 /// Adds the worth of one symbol to the sum of all, from the time it has bars; before and between it keeps its worth.
 struct Collect<'a> {
-    series: &'a Series,
-    index: usize,
     at: &'a [u32],
+    ranks: &'a [[u32; 2]],
     total: &'a mut [f64],
     next: usize,
     worth: f64,
-    trades: &'a mut Vec<Trade>,
+    ends: &'a mut Vec<End>,
     fill_at_open: bool,
     entry_fee: f64,
 }
@@ -68,78 +166,16 @@ impl Sink for Collect<'_> {
         (self.next, self.worth) = (time + 1, equity);
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn trade(&mut self, t: &PassTrade) {
-        let bars = &self.series.bars;
-        let entry_ms = if self.fill_at_open { bars.open_ms[t.i0] } else { self.series.known_ms(t.i0) };
-        let gap = matches!(t.reason, ExitReason::SlGap | ExitReason::TpGap);
-        let signal = t.reason == ExitReason::Signal;
-        let at_open = gap || (signal && self.fill_at_open);
-        // Only what is marked, or filled at the close that decided it, knows its own bar.
-        let knows_bar = t.reason == ExitReason::Open || (signal && !self.fill_at_open);
-        let decided_out = if knows_bar { t.i1 } else { t.i1.saturating_sub(1) };
-        let exit_ms = if at_open { bars.open_ms[t.i1] } else { self.series.known_ms(t.i1) };
-        let x = t.exit / t.entry;
-        let costs = self.entry_fee + t.exit_fee * x;
-        self.trades.push(Trade {
-            series: self.index,
-            side: Side::Long,
-            i0: t.i0,
-            i1: t.i1,
-            decided_in: t.i0 - usize::from(self.fill_at_open),
-            decided_out,
-            entry_ms,
-            exit_ms,
-            entry: t.entry,
-            exit: t.exit,
-            qty: t.stake / t.entry,
-            notional: t.stake,
-            sl: None,
-            tp: None,
-            pnl: t.pnl,
-            return_pct: (x - 1.0) - costs,
-            fees: t.stake * costs,
-            slippage: 0.0,
-            mae: 0.0,
-            mfe: 0.0,
-            reason: t.reason,
-            resolved_by: ResolvedBy::Bar,
-            position: 0,
-            entry_reason: "signal",
-            carried_days: 0,
-        });
-    }
-}
-
-/// Runs every series with an equal share of `equity`; `bands` gives the bands of a series by its index.
-///
-/// Levels and excursions of the trades are not filled in, and nothing is said of what settled an exit.
-pub fn outcome<B: BandSource>(
-    plan: &Plan,
-    series: &[Arc<Series>],
-    clock: &Clock,
-    equity: f64,
-    mut bands: impl FnMut(usize) -> B,
-) -> Outcome {
-    let (mut total, mut trades, mut counts) = (vec![0.0; clock.times.len()], Vec::new(), Counts::default());
-    let share = equity / series.len().max(1) as f64;
-    for (index, series) in series.iter().enumerate() {
-        let mut sink = Collect {
-            series,
-            index,
-            at: &clock.at[index],
-            total: &mut total,
-            next: 0,
-            worth: share,
-            trades: &mut trades,
-            fill_at_open: plan.fill == Fill::NextOpen,
-            entry_fee: plan.entry_fee,
+        let at_open = match t.reason {
+            ExitReason::Open => return,
+            ExitReason::SlGap | ExitReason::TpGap => true,
+            reason => reason == ExitReason::Signal && self.fill_at_open,
         };
-        counts.bars_in_position += plan.run_on(series, share, &mut bands(index), &mut sink);
-        sink.keep_until(clock.times.len());
-        counts.bars += series.bars.len();
+        let rank = self.ranks[t.i1][usize::from(!at_open)];
+        let x = t.exit / t.entry;
+        let return_pct = (x - 1.0) - (self.entry_fee + t.exit_fee * x);
+        self.ends.push(End { rank, pnl: t.pnl, return_pct });
     }
-    trades.sort_by_key(|trade| (trade.exit_ms, trade.series, trade.entry_ms));
-    let points = clock.times.iter().zip(total).map(|(&ts_ms, equity)| EquityPoint { ts_ms, equity });
-    Outcome { trades, rejections: Vec::new(), equity: points.collect(), counts }
 }

@@ -16,4 +16,4 @@ mod table;
 pub use benchmark::Benchmark;
 pub use conventions::{Conventions, Days};
 pub(crate) use table::step_text;
-pub use table::{Metric, Metrics, Sample, Unit, measure};
+pub use table::{Metric, Metrics, Sample, Totals, Unit, measure, measure_totals};

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::metrics::deflated;
 use crate::run::{RunConfig, RunResult, run};
 use crate::strategy::StrategyConfig;
-use crate::sweep::spread::Spread;
+use crate::sweep::spread::{Job, Spread};
 
 /// By what the best is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -116,13 +116,10 @@ fn measured(
     strategies: Vec<StrategyConfig>,
 ) -> Result<Vec<SweepRow>, Error> {
     let spread = Spread::new(data, &config.base)?;
-    let mut jobs: Vec<(usize, Vec<String>, StrategyConfig)> = combinations
-        .into_iter()
-        .zip(strategies)
-        .enumerate()
-        .map(|(i, (values, strategy))| (i, values, strategy))
-        .collect();
-    jobs.sort_by_key(|(i, _, strategy)| (strategy.warm_up(), *i));
+    let numbered = combinations.into_iter().zip(strategies).enumerate();
+    let mut jobs: Vec<Job> =
+        numbered.map(|(index, (params, strategy))| Job { index, params, strategy }).collect();
+    jobs.sort_by_key(|job| (job.strategy.warm_up(), job.index));
     let batch = jobs.len().div_ceil(rayon::current_num_threads() * 4).clamp(1, 64);
     let done: Result<Vec<Vec<(usize, SweepRow)>>, Error> =
         jobs.par_chunks(batch).map(|jobs| spread.run(jobs)).collect();

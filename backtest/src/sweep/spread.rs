@@ -1,14 +1,24 @@
 //! A few combinations on one thread: in one pass where that is the same, through the general engine else.
 
-use crate::band_pass::{self, BandColumns, Clock, Plan};
+use crate::band_pass::{self, BandColumns, Clock, Kept, Plan};
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::metrics::{Benchmark, measure};
+use crate::metrics::{Benchmark, measure_totals};
 use crate::model::fee::Fees;
 use crate::model::slippage::Slippage;
 use crate::run::{Accounting, RunConfig, run};
 use crate::strategy::StrategyConfig;
 use crate::sweep::SweepRow;
+
+/// One combination.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    /// Its number in grid order.
+    pub(super) index: usize,
+    /// Values of the parameters that vary.
+    pub(super) params: Vec<String>,
+    pub(super) strategy: StrategyConfig,
+}
 
 /// What all combinations share.
 pub(super) struct Spread<'a> {
@@ -26,60 +36,54 @@ impl<'a> Spread<'a> {
     }
 
     /// Runs combinations that are ordered by window.
-    pub(super) fn run(
-        &self,
-        jobs: &[(usize, Vec<String>, StrategyConfig)],
-    ) -> Result<Vec<(usize, SweepRow)>, Error> {
-        let mut bands: Option<(usize, Vec<BandColumns>)> = None;
+    pub(super) fn run(&self, jobs: &[Job]) -> Result<Vec<(usize, SweepRow)>, Error> {
         let mut rows = Vec::with_capacity(jobs.len());
-        for (i, params, strategy) in jobs {
-            let row = match self.plan(strategy) {
-                Some((clock, plan)) => {
-                    let bands = self.bands(&mut bands, plan.n());
-                    self.pass(clock, &plan, bands, params, strategy)
-                }
-                None => self.general(params, strategy)?,
-            };
-            rows.push((*i, row));
+        let mut passes: Vec<(&Job, Kept<'_>)> = Vec::new();
+        for job in jobs {
+            match self.pass(&job.strategy) {
+                Some(kept) => passes.push((job, kept)),
+                None => rows.push((job.index, self.general(job)?)),
+            }
         }
+        self.all_series(&mut passes);
+        rows.extend(passes.into_iter().map(|(job, kept)| (job.index, self.measured(job, kept))));
         Ok(rows)
     }
 
-    fn plan(&self, strategy: &StrategyConfig) -> Option<(&Clock, Plan)> {
+    fn pass(&self, strategy: &StrategyConfig) -> Option<Kept<'_>> {
         let (clock, fees) = self.pass.as_ref()?;
         match strategy {
-            StrategyConfig::Bollinger(rule) => Some((clock, Plan::new(rule, self.base.fill, *fees)?)),
+            StrategyConfig::Bollinger(rule) => {
+                Some(Kept::new(Plan::new(rule, self.base.fill, *fees)?, clock))
+            }
             _ => None,
         }
     }
 
-    /// The bands of a window, computed anew only if it is another one.
-    fn bands<'b>(&self, kept: &'b mut Option<(usize, Vec<BandColumns>)>, n: usize) -> &'b [BandColumns] {
-        if kept.as_ref().is_none_or(|(known, _)| *known != n) {
-            *kept = Some((n, self.data.series().iter().map(|s| BandColumns::new(s, n)).collect()));
+    /// One series after the other, so that its bars and bands stay near while all combinations run over them.
+    fn all_series(&self, passes: &mut [(&Job, Kept<'_>)]) {
+        if passes.is_empty() {
+            return;
         }
-        kept.as_ref().map_or(&[], |(_, bands)| bands)
+        let series = self.data.series();
+        let share = self.base.cash / series.len().max(1) as f64;
+        for (k, series) in series.iter().enumerate() {
+            for same in passes.chunk_by_mut(|a, b| a.1.n() == b.1.n()) {
+                let bands = BandColumns::new(series, same[0].1.n());
+                same.iter_mut().for_each(|(_, kept)| kept.add(k, series, share, &mut &bands));
+            }
+        }
     }
 
-    fn pass(
-        &self,
-        clock: &Clock,
-        plan: &Plan,
-        bands: &[BandColumns],
-        params: &[String],
-        strategy: &StrategyConfig,
-    ) -> SweepRow {
-        let cash = self.base.cash;
-        let outcome = band_pass::outcome(plan, self.data.series(), clock, cash, |k| &bands[k]);
-        let metrics = measure(&outcome, cash, &self.base.conventions, None);
-        SweepRow::new(params.to_vec(), strategy.clone(), &metrics)
+    fn measured(&self, job: &Job, kept: Kept<'_>) -> SweepRow {
+        let metrics = measure_totals(&kept.finish(), self.base.cash, &self.base.conventions);
+        SweepRow::new(job.params.clone(), job.strategy.clone(), &metrics)
     }
 
-    fn general(&self, params: &[String], strategy: &StrategyConfig) -> Result<SweepRow, Error> {
-        let config =
-            RunConfig { strategy: strategy.clone(), benchmark: Benchmark::None, ..self.base.clone() };
-        let result = run(self.data, &config)?;
-        Ok(SweepRow::new(params.to_vec(), strategy.clone(), &result.metrics))
+    fn general(&self, job: &Job) -> Result<SweepRow, Error> {
+        let (strategy, benchmark) = (job.strategy.clone(), Benchmark::None);
+        let result = run(self.data, &RunConfig { strategy, benchmark, ..self.base.clone() })?;
+        Ok(SweepRow::new(job.params.clone(), job.strategy.clone(), &result.metrics))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The single pass against the general engine, and against the trade list of vectorbt.
 
 use crate::support::Random;
-use lobstream_backtest::band_pass::{BandColumns, Clock, PassTrade, Plan, Sink, fits, outcome};
+use lobstream_backtest::band_pass::{BandColumns, Clock, Kept, PassTrade, Plan, Sink, fits};
 use lobstream_backtest::engine::{ExitReason, Fill};
 use lobstream_backtest::metrics::Conventions;
 use lobstream_backtest::model::fee::Fees;
@@ -61,7 +61,7 @@ fn config(rule: &Bollinger, fill: Fill, fees: Fees) -> RunConfig {
     }
 }
 
-/// Trades and equity, in bits.
+/// Trades and equity, in bits, and the order in which the ends of all symbols are summed.
 #[test]
 fn equal_to_the_general_engine_to_the_last_bit() {
     let listed = [("A", 1, 2_000, 0), ("B", 2, 700, 450), ("C", 3, 1_500, 10)];
@@ -73,17 +73,27 @@ fn equal_to_the_general_engine_to_the_last_bit() {
         for fill in [Fill::Close, Fill::NextOpen] {
             let want = run(&data, &config(&rule, fill, fees)).expect("run");
             let plan = Plan::new(&rule, fill, fees).expect("no shorts");
-            let bands: Vec<BandColumns> = data.series().iter().map(|s| BandColumns::new(s, rule.n)).collect();
-            let got = outcome(&plan, data.series(), &clock, 1_000_000.0, |k| &bands[k]);
-            assert_eq!(got.trades.len(), want.trades.len(), "{rule:?} {fill:?}");
-            for (got, want) in got.trades.iter().zip(&want.trades) {
-                let mut filled = got.clone();
-                (filled.sl, filled.tp, filled.mae, filled.mfe) = (want.sl, want.tp, want.mae, want.mfe);
-                filled.resolved_by = want.resolved_by;
-                assert_eq!(&filled, want, "{rule:?}");
+            let share = 1_000_000.0 / 3.0;
+            let mut kept = Kept::new(plan.clone(), &clock);
+            for (k, series) in data.series().iter().enumerate() {
+                kept.add(k, series, share, &mut &BandColumns::new(series, rule.n));
+                let mut listed = Listed::default();
+                plan.run(series, share, &mut listed);
+                let of_series = want.trades.iter().filter(|trade| trade.series == k);
+                let facts = of_series.map(|t| (t.i0, t.i1, t.entry, t.exit, t.notional, t.pnl, t.reason));
+                let got: Vec<_> = listed
+                    .0
+                    .iter()
+                    .map(|t| (t.i0, t.i1, t.entry, t.exit, t.stake, t.pnl, t.reason))
+                    .collect();
+                assert_eq!(got, facts.collect::<Vec<_>>(), "{rule:?} {fill:?}");
             }
+            let got = kept.finish();
+            let closed = || want.trades.iter().filter(|trade| trade.is_closed());
+            assert_eq!(got.pnl, closed().map(|trade| trade.pnl).collect::<Vec<_>>(), "{rule:?} {fill:?}");
+            assert_eq!(got.return_pct, closed().map(|trade| trade.return_pct).collect::<Vec<_>>());
             assert_eq!(got.equity, want.equity, "{rule:?} {fill:?}");
-            assert_eq!(got.counts.bars_in_position, want.counts.bars_in_position, "{rule:?} {fill:?}");
+            assert_eq!(got.bars_in_position, want.counts.bars_in_position, "{rule:?} {fill:?}");
             reasons.extend(want.trades.iter().map(|trade| trade.reason));
             trades += want.trades.len();
         }

@@ -1,22 +1,22 @@
 //! Measures of the equity curve.
 
-use crate::engine::Outcome;
+use crate::engine::EquityPoint;
 use crate::metrics::conventions::{Conventions, Days};
 use crate::metrics::table::{DAY_MS, Metrics, Sample, Unit, step_text};
 use crate::metrics::{deflated, drawdown, returns, sharpe, sortino};
 
 /// Where it ended and how deep it fell.
-pub(super) fn equity(m: &mut Metrics, outcome: &Outcome, start: f64) {
-    let end = outcome.equity.last().map_or(start, |point| point.equity);
+pub(super) fn equity(m: &mut Metrics, curve: &[EquityPoint], start: f64) {
+    let end = curve.last().map_or(start, |point| point.equity);
     let convention = "cash and holdings at the last close";
     m.add(("final_equity", "Final equity", Unit::Money), Some(end), convention, "");
     let total = Some(end / start - 1.0);
     m.add(("total_return", "Total return", Unit::Fraction), total, "final / start − 1", "");
-    falls(m, outcome, start);
+    falls(m, curve, start);
 }
 
-fn falls(m: &mut Metrics, outcome: &Outcome, start: f64) {
-    let worst = drawdown::deepest(start, &outcome.equity);
+fn falls(m: &mut Metrics, curve: &[EquityPoint], start: f64) {
+    let worst = drawdown::deepest(start, curve);
     let convention = "deepest fall from a peak, bar closes, start capital included";
     let depth = Some(worst.map_or(0.0, |worst| worst.depth));
     m.add(("max_drawdown", "Max drawdown", Unit::Fraction), depth, convention, "");
@@ -30,7 +30,7 @@ fn falls(m: &mut Metrics, outcome: &Outcome, start: f64) {
     m.add(("drawdown_recovery", "Drawdown recovery", Unit::Time), time(recovery), of, note);
     let took = worst.and_then(|w| Some((w.recovery_ms? - w.peak_ms) as f64));
     m.add(("drawdown_ms", "Drawdown, peak to recovery", Unit::Ms), took, "of the deepest fall", note);
-    let longest = drawdown::longest_ms(start, &outcome.equity).map(|ms| ms as f64 / DAY_MS as f64);
+    let longest = drawdown::longest_ms(start, curve).map(|ms| ms as f64 / DAY_MS as f64);
     let convention = "calendar days from a peak until it was reached again, or to the end";
     m.add(("drawdown_longest_days", "Longest drawdown, days", Unit::Ratio), longest, convention, none);
 }

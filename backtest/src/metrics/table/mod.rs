@@ -90,15 +90,45 @@ pub fn measure(
 ) -> Metrics {
     let mut metrics = Metrics::default();
     let sample = Sample::of(&outcome.equity, start, conventions);
-    curve::equity(&mut metrics, outcome, start);
-    curve::annual(&mut metrics, &sample);
-    curve::steps(&mut metrics, &sample);
+    on_curve(&mut metrics, &outcome.equity, start, &sample);
     if let Some(benchmark) = benchmark {
         curve::comparison(&mut metrics, &sample, &Sample::of(benchmark, start, conventions));
     }
     trade::trades(&mut metrics, outcome);
+    trade::exposure(&mut metrics, outcome.counts.bars_in_position, outcome.counts.bars);
     trade::costs(&mut metrics, outcome, start, &sample);
     metrics
+}
+
+/// The measures of [`measure`] that do not ask for single trades, the same to the bit.
+pub fn measure_totals(outcome: &Totals, start: f64, conventions: &Conventions) -> Metrics {
+    let mut metrics = Metrics::default();
+    let sample = Sample::of(&outcome.equity, start, conventions);
+    on_curve(&mut metrics, &outcome.equity, start, &sample);
+    trade::results(&mut metrics, &outcome.pnl, &outcome.return_pct);
+    trade::exposure(&mut metrics, outcome.bars_in_position, outcome.bars);
+    metrics
+}
+
+fn on_curve(metrics: &mut Metrics, equity: &[EquityPoint], start: f64, sample: &Sample) {
+    curve::equity(metrics, equity, start);
+    curve::annual(metrics, sample);
+    curve::steps(metrics, sample);
+}
+
+/// What is left of a run that kept no trades.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Totals {
+    /// One point per bar time.
+    pub equity: Vec<EquityPoint>,
+    /// P&L of the closed trades: by exit time, then series.
+    pub pnl: Vec<f64>,
+    /// The same over what was staked.
+    pub return_pct: Vec<f64>,
+    /// Bars of all symbols.
+    pub bars: usize,
+    /// Those in which a position was held at any time.
+    pub bars_in_position: usize,
 }
 
 /// Returns per step, and whether they may be annualised.

@@ -6,27 +6,9 @@ use crate::metrics::{returns, trades};
 
 pub(super) fn trades(m: &mut Metrics, outcome: &Outcome) {
     let closed: Vec<&Trade> = outcome.trades.iter().filter(|trade| trade.is_closed()).collect();
-    let pnl: Vec<f64> = closed.iter().map(|trade| trade.pnl).collect();
     let of = |f: fn(&Trade) -> f64| closed.iter().map(|trade| f(trade)).collect::<Vec<_>>();
+    results(m, &of(|trade| trade.pnl), &of(|trade| trade.return_pct));
     let none = "no_trades";
-    let money = |key, label| (key, label, Unit::Money);
-    m.add(("n_trades", "Trades", Unit::Count), Some(closed.len() as f64), "closed", "");
-    m.add(("win_rate", "Win rate", Unit::Fraction), trades::win_rate(&pnl), "P&L above 0", none);
-    let note = if pnl.is_empty() { none } else { "no_losses" };
-    m.add(
-        ("profit_factor", "Profit factor", Unit::Ratio),
-        trades::profit_factor(&pnl),
-        "Σ gains / −Σ losses",
-        note,
-    );
-    m.add(money("expectancy", "Expectancy"), returns::mean(&pnl), "mean P&L after fees", none);
-    let mean_return = returns::mean(&of(|trade| trade.return_pct));
-    m.add(("expectancy_pct", "Expectancy", Unit::Fraction), mean_return, "mean P&L / entry notional", none);
-    m.add(money("avg_win", "Average win"), trades::avg_win(&pnl), "mean of the gains", "no_wins");
-    m.add(money("avg_loss", "Average loss"), trades::avg_loss(&pnl), "mean of the losses", "no_losses");
-    m.add(money("best", "Best trade"), pnl.iter().copied().reduce(f64::max), "P&L", none);
-    m.add(money("worst", "Worst trade"), pnl.iter().copied().reduce(f64::min), "P&L", none);
-    m.add(("sqn", "SQN", Unit::Ratio), trades::sqn(&pnl), "√N·mean/sd of P&L, ddof 1", "fewer_than_2_trades");
     let held = returns::mean(&of(|trade| (trade.exit_ms - trade.entry_ms) as f64));
     let bars = returns::mean(&of(|trade| trade.bars_held() as f64));
     m.add(
@@ -38,15 +20,41 @@ pub(super) fn trades(m: &mut Metrics, outcome: &Outcome) {
     m.add(("avg_hold_ms", "Average holding time", Unit::Ms), held, "entry to exit", none);
 }
 
-pub(super) fn costs(m: &mut Metrics, outcome: &Outcome, start: f64, sample: &Sample) {
-    let counts = &outcome.counts;
-    let share = (counts.bars > 0).then(|| counts.bars_in_position as f64 / counts.bars as f64);
+/// What can be said of closed trades by their P&L and their returns alone.
+pub(super) fn results(m: &mut Metrics, pnl: &[f64], return_pct: &[f64]) {
+    let none = "no_trades";
+    let money = |key, label| (key, label, Unit::Money);
+    m.add(("n_trades", "Trades", Unit::Count), Some(pnl.len() as f64), "closed", "");
+    m.add(("win_rate", "Win rate", Unit::Fraction), trades::win_rate(pnl), "P&L above 0", none);
+    let note = if pnl.is_empty() { none } else { "no_losses" };
+    m.add(
+        ("profit_factor", "Profit factor", Unit::Ratio),
+        trades::profit_factor(pnl),
+        "Σ gains / −Σ losses",
+        note,
+    );
+    m.add(money("expectancy", "Expectancy"), returns::mean(pnl), "mean P&L after fees", none);
+    let mean_return = returns::mean(return_pct);
+    m.add(("expectancy_pct", "Expectancy", Unit::Fraction), mean_return, "mean P&L / entry notional", none);
+    m.add(money("avg_win", "Average win"), trades::avg_win(pnl), "mean of the gains", "no_wins");
+    m.add(money("avg_loss", "Average loss"), trades::avg_loss(pnl), "mean of the losses", "no_losses");
+    m.add(money("best", "Best trade"), pnl.iter().copied().reduce(f64::max), "P&L", none);
+    m.add(money("worst", "Worst trade"), pnl.iter().copied().reduce(f64::min), "P&L", none);
+    m.add(("sqn", "SQN", Unit::Ratio), trades::sqn(pnl), "√N·mean/sd of P&L, ddof 1", "fewer_than_2_trades");
+}
+
+/// Share of the bars with a position.
+pub(super) fn exposure(m: &mut Metrics, bars_in_position: usize, bars: usize) {
+    let share = (bars > 0).then(|| bars_in_position as f64 / bars as f64);
     m.add(
         ("exposure", "Exposure", Unit::Fraction),
         share,
         "bars with a position / bars of all symbols",
         "no_bars",
     );
+}
+
+pub(super) fn costs(m: &mut Metrics, outcome: &Outcome, start: f64, sample: &Sample) {
     let notional =
         |trade: &Trade| trade.notional + if trade.is_closed() { trade.qty * trade.exit } else { 0.0 };
     let traded: f64 = outcome.trades.iter().map(notional).sum();

@@ -16,6 +16,7 @@ mod fixture;
 #[path = "../engine/oracle.rs"]
 mod oracle;
 
+mod again;
 mod ambiguous;
 mod broker;
 mod instance;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
-use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{Offset as At, TopicPartitionList};
 
 use super::asking::Asking;
@@ -78,9 +78,14 @@ impl Cluster {
 
     pub(super) fn partitions(&self, topic: &TopicName) -> Result<u32, LogError> {
         let unknown = || LogError::UnknownTopic { topic: topic.to_string() };
-        let found = self
-            .metadata(Some(topic.as_str()))
-            .map_err(|error| log_error(format!("metadata of topic {topic}"), Some(topic), &error))?;
+        let found = led(|| {
+            let found = self.metadata(Some(topic.as_str()))?;
+            match found.topics().first().and_then(|topic| topic.error()) {
+                None | Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Ok(found),
+                Some(error) => Err(KafkaError::MetadataFetch(error.into())),
+            }
+        })
+        .map_err(|error| log_error(format!("metadata of topic {topic}"), Some(topic), &error))?;
         let count = found.topics().first().map_or(0, |t| t.partitions().len());
         if count == 0 { Err(unknown()) } else { u32::try_from(count).map_err(|_| unknown()) }
     }

@@ -13,44 +13,90 @@ use crate::support::{Folder, Rng, command, lobstream, mongo, python, root, uniqu
 
 const STOCKS: [&str; 6] = ["600001.SH", "600002.SH", "600003.SH", "000001.SZ", "000002.SZ", "300001.SZ"];
 
+const FIRST_DAY: i64 = 20_220_104;
+
+/// Made-up daily bars of a few stocks, one of which is under special treatment and in no pool.
+pub(crate) struct Market {
+    pub(crate) stocks: Vec<Stock>,
+}
+
+pub(crate) struct Stock {
+    pub(crate) code: &'static str,
+    pub(crate) bars: Vec<Bar>,
+}
+
+pub(crate) struct Bar {
+    pub(crate) day: String,
+    /// Open, high, low, close.
+    pub(crate) prices: [f64; 4],
+    row: String,
+}
+
+impl Market {
+    /// The same bars for the same days, however many follow.
+    pub(crate) fn new(n_days: usize) -> Market {
+        let stock = |(seed, code): (u64, &&'static str)| Stock { code, bars: bars(code, seed, n_days) };
+        Market { stocks: (0..).zip(&STOCKS).map(stock).collect() }
+    }
+
+    /// The n-th day, YYYYMMDD.
+    pub(crate) fn day(&self, n: usize) -> String {
+        day(n)
+    }
+
+    /// One file per stock in tushare's columns, its newest bar first, as half of the real files are; and their names.
+    fn write(&self, folder: &Folder, name: &str) -> Vec<String> {
+        let dir = folder.path(name);
+        fs::create_dir_all(&dir).expect("a folder");
+        let write = |stock: &Stock| {
+            let path = format!("{dir}/{}.csv", stock.code);
+            fs::write(&path, text(&stock.bars)).expect("written");
+            path
+        };
+        let names = format!("{dir}/basic_stock_data.csv");
+        let row = |code: &&str| format!("{code},{},20100101\n", name_of(code));
+        let rows: String = STOCKS.iter().map(row).collect();
+        fs::write(&names, format!("ts_code,name,list_date\n{rows}")).expect("written");
+        self.stocks.iter().map(write).chain([names.clone()]).collect()
+    }
+
+    /// Writes the files and imports them.
+    pub(crate) fn import(&self, folder: &Folder, name: &str, dir: &str) {
+        import(&self.write(folder, name), dir);
+    }
+}
+
 fn day(n: usize) -> String {
-    let first = Day::from_number(20_220_104).expect("a date");
+    let first = Day::from_number(FIRST_DAY).expect("a date");
     first.plus(i32::try_from(n).expect("small")).number().to_string()
 }
 
-/// One file per stock in tushare's columns, its newest bar first, as half of the real files are.
 fn market(folder: &Folder, name: &str, n_days: usize) -> Vec<String> {
-    let dir = folder.path(name);
-    fs::create_dir_all(&dir).expect("a folder");
-    let write = |(i, stock): (usize, &&str)| {
-        let path = format!("{dir}/{stock}.csv");
-        fs::write(&path, bars(stock, i as u64, n_days)).expect("written");
-        path
-    };
-    let names = format!("{dir}/basic_stock_data.csv");
-    let rows: String = STOCKS.iter().map(|stock| format!("{stock},{},20100101\n", name_of(stock))).collect();
-    fs::write(&names, format!("ts_code,name,list_date\n{rows}")).expect("written");
-    STOCKS.iter().enumerate().map(write).chain([names.clone()]).collect()
+    Market::new(n_days).write(folder, name)
 }
 
-/// One of them is under special treatment, and in no pool.
 fn name_of(stock: &str) -> &'static str {
     if stock == "600003.SH" { "*ST Made" } else { "Made" }
 }
 
-fn bars(stock: &str, seed: u64, n_days: usize) -> String {
-    let (mut rng, mut close, mut rows) = (Rng::new(seed), 20.0 + seed as f64, Vec::new());
-    for n in 0..n_days {
+fn bars(stock: &str, seed: u64, n_days: usize) -> Vec<Bar> {
+    let (mut rng, mut close) = (Rng::new(seed), 20.0 + seed as f64);
+    let bar = |n| {
         let (pre, cents) = (close, |x: f64| (x * 100.0).round() / 100.0);
         close = cents(pre * (0.96 + 0.081 * rng.fraction()));
         let open = cents(pre * (0.99 + 0.02 * rng.fraction()));
         let (high, low) = (cents(open.max(close) * 1.01), cents(open.min(close) * 0.99));
         let lots = 30_000.0 + (200_000.0 * rng.fraction().powi(4)).round();
         let amount = lots * 100.0 * (high + low) / 2.0 / 1000.0;
-        rows.push(format!("{stock},{},{open},{high},{low},{close},{pre},0,0,{lots},{amount}", day(n)));
-    }
+        let row = format!("{stock},{},{open},{high},{low},{close},{pre},0,0,{lots},{amount}", day(n));
+        Bar { day: day(n), prices: [open, high, low, close], row }
+    };
+    (0..n_days).map(bar).collect()
+}
+
+fn text(bars: &[Bar]) -> String {
     let mut text = "ts_code,trade_date,open,high,low,close,pre_close,change,pct_chg,vol,amount\n".to_owned();
-    rows.iter().rev().for_each(|row| writeln!(text, "{row}").expect("a text"));
+    bars.iter().rev().for_each(|bar| writeln!(text, "{}", bar.row).expect("a text"));
     text
 }
 
@@ -65,7 +111,7 @@ fn run<'a>(dir: &'a str, from: &'a str, to: &'a str) -> [&'a str; 8] {
 }
 
 /// Every Parquet part below a folder, as its path and bytes.
-fn parts(dir: &str) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn parts(dir: &str) -> BTreeMap<String, Vec<u8>> {
     let (mut open, mut found) = (vec![Path::new(dir).join("daily")], BTreeMap::new());
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {
@@ -176,6 +222,6 @@ fn wrong_days_and_wrong_files_are_told() {
     lobstream(&["daily", "run", "--dir", &dir, "--date", "20230101"]).fails(3, &["20230101", &day(29)]);
     lobstream(&["daily", "run", "--dir", &dir, "--date", "yesterday"]).fails(2, &["yesterday"]);
     let bad = folder.path("bad.csv");
-    fs::write(&bad, bars("600009.SH", 1, 3).replace(",low,", ",lowest,")).expect("written");
+    fs::write(&bad, text(&bars("600009.SH", 1, 3)).replace(",low,", ",lowest,")).expect("written");
     lobstream(&["daily", "import", "bars", "--dir", &dir, &bad]).fails(4, &["bad.csv", "low"]);
 }

@@ -3,6 +3,7 @@
 mod backtest;
 mod cli;
 mod daily;
+mod daily_flow;
 mod demo;
 mod images;
 mod images_oracle;

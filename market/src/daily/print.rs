@@ -1,6 +1,6 @@
 //! Trades of a stock-day as the chain reads them, and trading time without the lunch break.
 
-use crate::ashare::{DayTrade, StockCode, StockDay, TickTime};
+use crate::ashare::{DayTrade, Exchange, StockCode, StockDay, TickTime};
 use crate::book::Side;
 
 /// A trade.
@@ -24,14 +24,17 @@ impl Print {
         self.price_e4 * self.qty
     }
 
-    /// A trade of the exchange's stream.
+    /// A trade of the exchange's stream. In a call auction nobody crosses: Shanghai says so of each trade, in
+    /// Shenzhen the clock tells.
     pub fn of(trade: &DayTrade, code: StockCode) -> Print {
+        let called = code.exchange() == Exchange::Sz && is_call(trade.time);
+        let aggressor = trade.aggressor.filter(|_| !called);
         Print {
             time: trade.time,
             price_e4: trade.price * if code.tick_decimals() == 2 { 100 } else { 10 },
             qty: trade.qty,
-            aggressor: trade.aggressor,
-            order_no: match trade.aggressor {
+            aggressor,
+            order_no: match aggressor {
                 Some(Side::Bid) => trade.buy_no,
                 Some(Side::Ask) => trade.sell_no,
                 None => 0,
@@ -48,6 +51,11 @@ impl Print {
     pub fn is_after_hours(&self) -> bool {
         self.time.hhmm() >= 1505
     }
+}
+
+/// The call auctions of Shenzhen: before 09:30, and from 14:57 until the close.
+fn is_call(time: TickTime) -> bool {
+    matches!(time.hhmm(), ..930 | 1457..1505)
 }
 
 /// Length of a trading day, ms of trading time.
@@ -69,6 +77,21 @@ pub fn trading_ms(time: TickTime) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_crosses_in_a_call_auction() {
+        let sides = |code: &str| {
+            let code: StockCode = code.parse().expect("a code");
+            [92_500_000, 93_000_000, 145_659_990, 150_000_000].map(|time| {
+                let (time, aggressor) = (TickTime(time), Some(Side::Bid));
+                let trade = DayTrade { index: 1, time, price: 1, qty: 1, buy_no: 2, sell_no: 1, aggressor };
+                let print = Print::of(&trade, code);
+                (print.aggressor.is_some(), print.order_no)
+            })
+        };
+        assert_eq!(sides("000001.SZ"), [(false, 0), (true, 2), (true, 2), (false, 0)]);
+        assert_eq!(sides("600000.SH"), [(true, 2); 4], "where each trade says it, the clock does not");
+    }
 
     #[test]
     fn lunch_is_no_trading_time_and_late_prints_count_as_the_end() {

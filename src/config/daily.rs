@@ -6,8 +6,8 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use lobstream_market::ashare::Board;
 use lobstream_market::daily::micro::{BigFallback, BigMode, BigUnit};
-use lobstream_market::daily::pool::Board;
 use lobstream_market::daily::quality::WindowMode;
 use toml_edit::{Document, Item, TableLike};
 

@@ -1,63 +1,8 @@
 //! Where a stock is listed: told by its code.
 
-use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
-
-/// A board of the A-share market. Limits and lots depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Board {
-    /// Shanghai and Shenzhen main boards.
-    Main,
-    /// Growth board of Shenzhen.
-    Chinext,
-    /// Science board of Shanghai.
-    Star,
-    /// Beijing.
-    Bse,
-}
-
-impl Board {
-    /// All of them.
-    pub const ALL: [Board; 4] = [Board::Main, Board::Chinext, Board::Star, Board::Bse];
-
-    /// The board of a code such as `688001.SH`.
-    pub fn of_code(code: &str) -> Board {
-        let digits = code.split('.').next().unwrap_or_default();
-        match (Exchange::of_code(code), &digits.as_bytes()[..digits.len().min(3)]) {
-            (Exchange::Bj, _) => Board::Bse,
-            (Exchange::Sh, b"688" | b"689") => Board::Star,
-            (Exchange::Sz, b"300" | b"301" | b"302") => Board::Chinext,
-            (Exchange::Sh | Exchange::Sz, _) => Board::Main,
-        }
-    }
-
-    /// Its text.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Board::Main => "main",
-            Board::Chinext => "chinext",
-            Board::Star => "star",
-            Board::Bse => "bse",
-        }
-    }
-}
-
-impl fmt::Display for Board {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Board {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Board, String> {
-        let known = || "a board: main, chinext, star or bse".to_owned();
-        Board::ALL.into_iter().find(|board| board.as_str() == text).ok_or_else(known)
-    }
-}
+pub use lobstream_market::ashare::Board;
 
 /// An exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +22,10 @@ impl Exchange {
             Some((_, "SH")) => Exchange::Sh,
             Some((_, "SZ")) => Exchange::Sz,
             Some((_, "BJ")) => Exchange::Bj,
-            Some(_) | None => match code.as_bytes().first() {
-                Some(b'6') => Exchange::Sh,
-                Some(b'4' | b'8' | b'9') => Exchange::Bj,
-                Some(_) | None => Exchange::Sz,
+            Some(_) | None => match (Board::of_code(code), code.as_bytes().first()) {
+                (Board::Bse, _) => Exchange::Bj,
+                (_, Some(b'6' | b'9')) => Exchange::Sh,
+                (_, Some(_) | None) => Exchange::Sz,
             },
         }
     }
@@ -103,19 +48,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_tell_their_board() {
+    fn codes_tell_their_exchange_with_an_ending_and_without() {
         let cases = [
-            ("600519.SH", Board::Main),
-            ("000001.SZ", Board::Main),
-            ("300750.SZ", Board::Chinext),
-            ("688981.SH", Board::Star),
-            ("830799.BJ", Board::Bse),
-            ("920002.BJ", Board::Bse),
-            ("688001", Board::Star),
+            ("600519.SH", Exchange::Sh),
+            ("688981.SH", Exchange::Sh),
+            ("900901.SH", Exchange::Sh),
+            ("000001.SZ", Exchange::Sz),
+            ("300750.SZ", Exchange::Sz),
+            ("830799.BJ", Exchange::Bj),
+            ("430047.BJ", Exchange::Bj),
+            ("920002.BJ", Exchange::Bj),
         ];
-        for (code, board) in cases {
-            assert_eq!(Board::of_code(code), board, "{code}");
-            assert_eq!(board.as_str().parse(), Ok(board));
+        for (code, exchange) in cases {
+            assert_eq!(
+                (Exchange::of_code(code), Exchange::of_code(&code[..6])),
+                (exchange, exchange),
+                "{code}"
+            );
+            let is_bse = Board::of_code(&code[..6]) == Board::Bse;
+            assert_eq!(is_bse, exchange == Exchange::Bj, "board and exchange of {code}");
         }
     }
 }

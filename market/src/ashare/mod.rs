@@ -8,6 +8,7 @@
 //! Prices are ticks ([`StockCode::tick_decimals`]), quantities shares, times the exchange's local clock. A
 //! day is whole and unfiltered: auctions are in it, and rows stand in the order of the exchange's index.
 
+mod board;
 mod code;
 mod day;
 mod numbers;
@@ -17,6 +18,7 @@ mod sse;
 mod szse;
 mod time;
 
+pub use board::Board;
 pub use code::{Exchange, StockCode};
 pub use day::{DayCancel, DayCounters, DayOrder, DayTrade, OrderSource, StockDay};
 pub use numbers::Numbers;

@@ -5,48 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::bands::Positions;
-use crate::ashare::StockCode;
+use crate::ashare::{Board, StockCode};
 use crate::calendar::Day;
 use crate::factor::columns::columns;
-
-/// Segment of the exchange, which decides about rules and limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Board {
-    /// Main boards of Shanghai and Shenzhen.
-    Main,
-    /// ChiNext.
-    Chinext,
-    /// STAR market.
-    Star,
-    /// Beijing exchange.
-    Bse,
-}
-
-impl Board {
-    /// All of them.
-    pub const ALL: [Board; 4] = [Board::Main, Board::Chinext, Board::Star, Board::Bse];
-
-    /// As written in tables and settings.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Board::Main => "main",
-            Board::Chinext => "chinext",
-            Board::Star => "star",
-            Board::Bse => "bse",
-        }
-    }
-
-    /// What a code of six digits tells.
-    pub fn of(digits: &str) -> Board {
-        match digits.get(..3) {
-            Some("688" | "689") => Board::Star,
-            Some("300" | "301" | "302") => Board::Chinext,
-            _ if digits.starts_with(['4', '8']) || digits.starts_with("92") => Board::Bse,
-            _ => Board::Main,
-        }
-    }
-}
 
 /// When a stock is in the pool.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use lobstream_market::ashare::{StockCode, TickTime};
+use lobstream_market::ashare::{Board, StockCode, TickTime};
 use lobstream_market::book::Side;
 use lobstream_market::calendar::Day;
 use lobstream_market::daily::bands::{BandSettings, Positions, last_row};
@@ -12,7 +12,7 @@ use lobstream_market::daily::candidates::{CandidateSettings, Cuts, KnownLevel, K
 use lobstream_market::daily::levels::{self, Direction, LevelBar, LevelSettings, Role, moves, swings};
 use lobstream_market::daily::micro::{self, BigSettings, BigUnit, MicroRow};
 use lobstream_market::daily::numbers::{e4, quantile};
-use lobstream_market::daily::pool::{Board, PoolBar, PoolReason, PoolSettings, PoolStock, judge};
+use lobstream_market::daily::pool::{PoolBar, PoolReason, PoolSettings, PoolStock, judge};
 use lobstream_market::daily::print::Print;
 use lobstream_market::daily::quality::{
     self, Flow, FundQuality, FundQualityRow, QualitySettings, WindowKind, WindowMode,

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lobstream_market::ashare::StockCode;
+use lobstream_market::ashare::{Board, StockCode};
 use lobstream_market::calendar::Day;
-use lobstream_market::daily::pool::Board;
 use serde::{Deserialize, Serialize};
 
 use super::code::stock_code;
@@ -60,7 +59,7 @@ pub struct Facts {
 impl Facts {
     /// Board of a stock, by its code if nothing else is known.
     pub fn board(&self, code: StockCode) -> Board {
-        self.basic.get(&code).map_or_else(|| Board::of(&code.to_string()), |b| b.board)
+        self.basic.get(&code).map_or_else(|| Board::of_code(&code.to_string()), |b| b.board)
     }
 
     /// Name of a stock, empty if not known.
@@ -202,7 +201,7 @@ fn basic(table: &CsvTable, row: Row<'_>, code: StockCode) -> Result<StockBasic, 
         Some("chinext" | "创业板") => Board::Chinext,
         Some("star" | "科创板") => Board::Star,
         Some("bse" | "北交所") => Board::Bse,
-        Some(_) | None => Board::of(&code.to_string()),
+        Some(_) | None => Board::of_code(&code.to_string()),
     };
     Ok(StockBasic {
         name: row.text(table.find(&["name"])).unwrap_or_default().to_owned(),

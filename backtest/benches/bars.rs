@@ -6,6 +6,9 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
+#[path = "../tests/support/parity.rs"]
+mod parity;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -18,6 +21,8 @@ use lobstream_backtest::strategy::Bollinger;
 use lobstream_backtest::sweep::{Axis, Choice, Objective, SweepConfig, sweep};
 use lobstream_backtest::{Accounting, Dataset, RunConfig, Series, StrategyConfig, run};
 
+use self::parity::{SEED, parity_bars};
+
 const DAY_MS: i64 = 86_400_000;
 
 fn main() {
@@ -29,25 +34,6 @@ fn main() {
     if asked("sweep") {
         swept();
     }
-}
-
-/// Whole cents with gaps, as the comparison with vectorbt uses them.
-fn bars(n: usize, seed: u64) -> Vec<[f64; 4]> {
-    let mut state = seed;
-    let mut draw = |m: i64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as i64 % m
-    };
-    let mut close: i64 = 10_000;
-    let mut bars = Vec::with_capacity(n);
-    for _ in 0..n {
-        let gap = draw(41) - 20;
-        let open = close + gap * if draw(20) == 0 { 10 } else { 1 };
-        close = open + draw(161) - 80 - (open - 10_000).div_euclid(64);
-        let (high, low) = (open.max(close) + draw(40), open.min(close) - draw(40));
-        bars.push([open, high, low, close].map(|cents| cents as f64 / 100.0));
-    }
-    bars
 }
 
 /// Keeps the trades; equity is made and thrown away.
@@ -66,7 +52,7 @@ impl Sink for Trades {
 
 fn pass() {
     for n in [100_000, 1_000_000] {
-        let series = Series::from_ohlc("X", "X", 60_000, 0, &bars(n, 20_240_102)).expect("series");
+        let series = Series::from_ohlc("X", "X", 60_000, 0, &parity_bars(n, SEED)).expect("series");
         let rule = Bollinger { n: 20, k: 2.0, sl: Some(0.012), tp: Some(0.02), max_hold: None, short: false };
         for fill in [Fill::Close, Fill::NextOpen] {
             let plan = Plan::new(&rule, fill, Fees::flat(5.0)).expect("no shorts");
@@ -95,7 +81,7 @@ fn pass() {
 fn swept() {
     let series = |i: u64| {
         let symbol = format!("{i:06}.SH");
-        Series::from_ohlc("SSE", &symbol, DAY_MS, 0, &bars(4_643, i)).expect("series")
+        Series::from_ohlc("SSE", &symbol, DAY_MS, 0, &parity_bars(4_643, i)).expect("series")
     };
     let data = Dataset::from_series((0..140).map(series).collect()).expect("dataset");
     let n_bars: usize = data.series().iter().map(|series| series.bars.len()).sum();
@@ -131,14 +117,21 @@ fn unit(strategy: StrategyConfig) -> RunConfig {
     }
 }
 
-/// The least time of nine rounds, so that a busy neighbour counts little.
+/// The least time of fifteen rounds in CPU time of this thread, as the peer is measured; where the system does not tell
+/// it, wall time.
 fn best(mut work: impl FnMut()) -> Duration {
     let round = |work: &mut dyn FnMut()| {
-        let begin = Instant::now();
+        let (begin, begin_ns) = (Instant::now(), cpu_ns());
         work();
-        begin.elapsed()
+        let wall = begin.elapsed();
+        begin_ns.zip(cpu_ns()).map_or(wall, |(begin, end)| Duration::from_nanos(end - begin))
     };
-    (0..9).map(|_| round(&mut work)).min().expect("nine rounds")
+    (0..15).map(|_| round(&mut work)).min().expect("rounds")
+}
+
+/// Time that this thread has spent on a core.
+fn cpu_ns() -> Option<u64> {
+    std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
 }
 
 fn millions(n: usize, took: Duration) -> String {

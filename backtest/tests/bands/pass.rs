@@ -1,5 +1,6 @@
 //! The single pass against the general engine, and against the trade list of vectorbt.
 
+use crate::parity::{SEED, parity_bars};
 use crate::support::Random;
 use lobstream_backtest::band_pass::{BandColumns, Clock, Kept, PassTrade, Plan, Sink, fits};
 use lobstream_backtest::engine::{ExitReason, Fill};
@@ -125,26 +126,6 @@ fn shorts_and_mids_are_left_to_the_general_engine() {
     assert!(!fits(&mids.series()[0]));
 }
 
-/// The bars of tests/oracle/vectorbt_parity.py: whole cents, so that both languages hold the same numbers.
-fn parity_bars(n: usize) -> Vec<[f64; 4]> {
-    let mut state: u64 = 20_240_102;
-    let mut draw = |m: i64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as i64 % m
-    };
-    let mut close: i64 = 10_000;
-    let mut bars = Vec::with_capacity(n);
-    for _ in 0..n {
-        let gap = draw(41) - 20;
-        let wide = if draw(20) == 0 { 10 } else { 1 };
-        let open = close + gap * wide;
-        close = open + draw(161) - 80 - (open - 10_000).div_euclid(64);
-        let (high, low) = (open.max(close) + draw(40), open.min(close) - draw(40));
-        bars.push([open, high, low, close].map(|cents| cents as f64 / 100.0));
-    }
-    bars
-}
-
 #[derive(Default)]
 struct Listed(Vec<PassTrade>);
 
@@ -162,7 +143,7 @@ fn the_trade_list_of_vectorbt() {
         serde_json::from_str(include_str!("../data/vectorbt_parity.json")).expect("JSON");
     let number = |key: &str| fixture[key].as_f64().expect(key);
     let series =
-        Series::from_ohlc("X", "X", 60_000, 0, &parity_bars(number("bars") as usize)).expect("series");
+        Series::from_ohlc("X", "X", 60_000, 0, &parity_bars(number("bars") as usize, SEED)).expect("series");
     let rule = Bollinger {
         n: number("n") as usize,
         k: number("k"),
@@ -193,7 +174,7 @@ fn the_trade_list_of_vectorbt() {
 /// The general engine gives the same list, so the pass is not the only witness.
 #[test]
 fn the_general_engine_on_the_same_bars() {
-    let series = Series::from_ohlc("X", "X", 60_000, 0, &parity_bars(5_000)).expect("series");
+    let series = Series::from_ohlc("X", "X", 60_000, 0, &parity_bars(5_000, SEED)).expect("series");
     let rule = Bollinger { n: 20, k: 2.0, sl: Some(0.012), tp: Some(0.02), max_hold: None, short: false };
     let mut listed = Listed::default();
     Plan::new(&rule, Fill::Close, Fees::flat(5.0)).expect("no shorts").run(&series, 1.0, &mut listed);

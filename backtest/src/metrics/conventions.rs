@@ -37,6 +37,19 @@ impl Default for Conventions {
 }
 
 impl Conventions {
+    /// Whose clock shown times follow: `UTC`, `Shanghai`, or how far it is ahead, as in `UTC+5:30`.
+    pub fn zone(&self) -> String {
+        let minutes = self.utc_offset_ms / 60_000;
+        match minutes {
+            0 => "UTC".to_owned(),
+            480 => "Shanghai".to_owned(),
+            _ => {
+                let sign = if minutes < 0 { '-' } else { '+' };
+                format!("UTC{sign}{}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+            }
+        }
+    }
+
     /// Those of mainland Chinese exchanges: 252 trading days, days of Shanghai.
     pub const ASHARE: Conventions =
         Conventions { ppy: 252.0, rf: 0.0, mar: 0.0, utc_offset_ms: 8 * 3_600_000, days: Days::Traded };

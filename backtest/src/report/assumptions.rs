@@ -90,6 +90,11 @@ fn prices(result: &RunResult) -> String {
 }
 
 fn fees(result: &RunResult) -> String {
+    if result.config.rules.is_some() {
+        return "Fees of A shares by date, each item rounded half up to 0.01 CNY: commission with its least amount, \
+                transfer fee, stamp duty on sales."
+            .to_owned();
+    }
     let mut venues: Vec<&str> = result.series.iter().map(|series| series.venue.as_str()).collect();
     venues.dedup();
     let rates: Vec<String> = venues

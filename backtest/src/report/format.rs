@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::dataset::Series;
+use crate::metrics::Conventions;
 use crate::metrics::periods::civil;
 
 /// `2024-08-08`.
@@ -19,7 +20,7 @@ pub(super) fn clock(ms: i64, seconds: bool) -> String {
 }
 
 /// `2024-08-08 13:05:09`.
-pub(super) fn date_time(ms: i64) -> String {
+fn date_time(ms: i64) -> String {
     format!("{} {}", date(ms), clock(ms, true))
 }
 
@@ -28,10 +29,32 @@ pub(super) fn iso(ms: i64) -> String {
     format!("{}T{}.{:03}Z", date(ms), clock(ms, true), ms.rem_euclid(1_000))
 }
 
-/// From one time to another, the date of the end only if it differs.
-pub(super) fn period(from_ms: i64, to_ms: i64) -> String {
-    let end = if date(from_ms) == date(to_ms) { clock(to_ms, true) } else { date_time(to_ms) };
-    format!("{} – {end} UTC", date_time(from_ms))
+/// The clock of a venue, by which people read a run of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Zone {
+    /// How far it is ahead of UTC, ms.
+    pub(super) offset_ms: i64,
+    /// Its name.
+    pub(super) name: String,
+}
+
+impl Zone {
+    /// That of a run.
+    pub(super) fn of(conventions: &Conventions) -> Zone {
+        Zone { offset_ms: conventions.utc_offset_ms, name: conventions.zone() }
+    }
+
+    /// `2024-08-08 13:05:09` of this clock.
+    pub(super) fn date_time(&self, ms: i64) -> String {
+        date_time(ms + self.offset_ms)
+    }
+
+    /// From one time to another, the date of the end only if it differs.
+    pub(super) fn period(&self, from_ms: i64, to_ms: i64) -> String {
+        let (from_ms, to_ms) = (from_ms + self.offset_ms, to_ms + self.offset_ms);
+        let end = if date(from_ms) == date(to_ms) { clock(to_ms, true) } else { date_time(to_ms) };
+        format!("{} – {end} {}", date_time(from_ms), self.name)
+    }
 }
 
 /// `350 ms`, `12.5 s`, `5 min 45 s`, `3 h 02 min`, `2 d 4 h`.
@@ -91,7 +114,7 @@ pub(super) fn price_decimals(price: f64) -> usize {
 pub(super) fn units(symbol: &str) -> (&str, &str) {
     const QUOTES: [&str; 12] =
         ["USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USD", "EUR", "TRY", "BTC", "ETH", "BNB"];
-    if symbol.ends_with(".SH") || symbol.ends_with(".SZ") {
+    if [".SH", ".SZ", ".BJ"].iter().any(|ending| symbol.ends_with(ending)) {
         return ("shares", "CNY");
     }
     let pair = symbol.split('_').next().unwrap_or(symbol);
@@ -120,7 +143,22 @@ mod tests {
         assert_eq!(iso(1_709_210_096_789), "2024-02-29T12:34:56.789Z");
         assert_eq!(iso(-1), "1969-12-31T23:59:59.999Z");
         assert_eq!(date_time(1_735_689_600_000), "2025-01-01 00:00:00");
-        assert_eq!(period(1_709_210_096_000, 1_709_210_100_000), "2024-02-29 12:34:56 – 12:35:00 UTC");
+        let utc = Zone::of(&Conventions::default());
+        assert_eq!(utc.period(1_709_210_096_000, 1_709_210_100_000), "2024-02-29 12:34:56 – 12:35:00 UTC");
+    }
+
+    #[test]
+    fn a_venue_has_its_own_clock() {
+        let shanghai = Zone::of(&Conventions::ASHARE);
+        assert_eq!(shanghai.date_time(1_748_914_200_000), "2025-06-03 09:30:00");
+        let close_ms = 1_748_934_000_000;
+        assert_eq!(
+            shanghai.period(close_ms - 86_400_000, close_ms),
+            "2025-06-02 15:00:00 – 2025-06-03 15:00:00 Shanghai"
+        );
+        let zone =
+            |minutes: i64| Conventions { utc_offset_ms: minutes * 60_000, ..Conventions::default() }.zone();
+        assert_eq!((zone(330).as_str(), zone(-240).as_str()), ("UTC+5:30", "UTC-4:00"));
     }
 
     #[test]

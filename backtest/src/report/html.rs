@@ -10,6 +10,7 @@ use crate::metrics::{Metric, step_text};
 use crate::report::assumptions::assumptions;
 use crate::report::chart::scene::Color;
 use crate::report::chart::theme::{Palette, Theme};
+use crate::report::format::Zone;
 use crate::report::tables::{exit_reasons, metric_text, rejection_counts};
 use crate::report::{Place, ReportOptions, format};
 use crate::run::RunResult;
@@ -50,6 +51,7 @@ struct Page<'a> {
     symbols_left_out: usize,
     assumptions: Vec<(&'static str, String)>,
     hash: &'a str,
+    zone: String,
 }
 
 /// The page of a run.
@@ -86,6 +88,7 @@ pub(super) fn page(
         symbols_left_out: result.series.len().saturating_sub(super::CHARTED_MAX),
         assumptions: assumptions(result).into_iter().map(|a| (a.id, a.text)).collect(),
         hash: &result.hash,
+        zone: result.config.conventions.zone(),
     };
     templates.get_template("page.html").and_then(|template| template.render(Serde(&page))).map_err(failed)
 }
@@ -107,7 +110,9 @@ fn facts(result: &RunResult, options: &ReportOptions) -> Vec<(String, String)> {
     if let Some(more) = result.series.len().checked_sub(SYMBOLS_MAX).filter(|more| *more > 0) {
         symbols.push(format!("and {more} more"));
     }
-    let period = result.span_ms().map_or_else(|| "no data".to_owned(), |(a, b)| format::period(a, b));
+    let period = result
+        .span_ms()
+        .map_or_else(|| "no data".to_owned(), |(a, b)| Zone::of(&result.config.conventions).period(a, b));
     let rows: usize = result.series.iter().map(|series| series.n_rows).sum();
     let bars = format!(
         "{} of {}, from {} rows",
@@ -143,8 +148,11 @@ fn tiles(result: &RunResult) -> Vec<(&'static str, String, &'static str)> {
         ("total_return", Some(value)) if value < 0.0 => "down",
         (_, Some(_) | None) => "",
     };
+    let conventions = &result.config.conventions;
     let metrics = result.metrics.list.iter().filter(|metric| keys.contains(&metric.key));
-    metrics.map(|metric| (metric.label, metric_text(metric), tone(metric.key, metric.value))).collect()
+    metrics
+        .map(|metric| (metric.label, metric_text(metric, conventions), tone(metric.key, metric.value)))
+        .collect()
 }
 
 #[derive(Serialize)]
@@ -158,7 +166,7 @@ struct MetricView {
 fn metrics(result: &RunResult) -> Vec<MetricView> {
     let view = |metric: &Metric| MetricView {
         label: metric.label,
-        value: metric_text(metric),
+        value: metric_text(metric, &result.config.conventions),
         convention: metric.convention.clone(),
         note: metric.note.unwrap_or("").replace('_', " "),
     };
@@ -210,12 +218,13 @@ struct TradeView {
 
 fn trade(result: &RunResult, id: usize, trade: &Trade) -> TradeView {
     let decimals = format::price_decimals(trade.entry);
+    let zone = Zone::of(&result.config.conventions);
     TradeView {
         id,
         symbol: result.series[trade.series].symbol.clone(),
         side: trade.side.as_str(),
-        entry_time: format::date_time(trade.entry_ms),
-        exit_time: format::date_time(trade.exit_ms),
+        entry_time: zone.date_time(trade.entry_ms),
+        exit_time: zone.date_time(trade.exit_ms),
         held: format::duration((trade.exit_ms - trade.entry_ms) as f64),
         entry: format::number(trade.entry, decimals),
         exit: format::number(trade.exit, decimals),

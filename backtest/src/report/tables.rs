@@ -1,8 +1,8 @@
 //! What the tables of a report say, before anything formats it.
 
 use crate::engine::ExitReason;
-use crate::metrics::{Metric, Unit};
-use crate::report::format;
+use crate::metrics::{Conventions, Metric, Unit};
+use crate::report::format::{self, Zone};
 use crate::run::RunResult;
 
 /// How often trades ended for one reason, and with what.
@@ -37,8 +37,8 @@ pub(super) fn rejection_counts(result: &RunResult) -> Vec<(String, usize)> {
     counts.into_iter().collect()
 }
 
-/// A measure as people read it; a dash if it is not defined.
-pub fn metric_text(metric: &Metric) -> String {
+/// A measure as people read it, times by the clock of the venue; a dash if it is not defined.
+pub fn metric_text(metric: &Metric, conventions: &Conventions) -> String {
     let Some(value) = metric.value else { return "–".to_owned() };
     match metric.unit {
         Unit::Fraction => format::percent(value, 3),
@@ -46,6 +46,6 @@ pub fn metric_text(metric: &Metric) -> String {
         Unit::Ratio => format::number(value, 3),
         Unit::Count => format::number(value, 0),
         Unit::Ms => format::duration(value),
-        Unit::Time => format::date_time(value as i64),
+        Unit::Time => Zone::of(conventions).date_time(value as i64),
     }
 }

@@ -6,23 +6,23 @@ use crate::metrics::table::{DAY_MS, Metrics, Sample, Unit, step_text};
 use crate::metrics::{deflated, drawdown, returns, sharpe, sortino};
 
 /// Where it ended and how deep it fell.
-pub(super) fn equity(m: &mut Metrics, curve: &[EquityPoint], start: f64) {
+pub(super) fn equity(m: &mut Metrics, curve: &[EquityPoint], start: f64, zone: &str) {
     let end = curve.last().map_or(start, |point| point.equity);
     let convention = "cash and holdings at the last close";
     m.add(("final_equity", "Final equity", Unit::Money), Some(end), convention, "");
     let total = Some(end / start - 1.0);
     m.add(("total_return", "Total return", Unit::Fraction), total, "final / start − 1", "");
-    falls(m, curve, start);
+    falls(m, curve, start, zone);
 }
 
-fn falls(m: &mut Metrics, curve: &[EquityPoint], start: f64) {
+fn falls(m: &mut Metrics, curve: &[EquityPoint], start: f64, zone: &str) {
     let worst = drawdown::deepest(start, curve);
     let convention = "deepest fall from a peak, bar closes, start capital included";
     let depth = Some(worst.map_or(0.0, |worst| worst.depth));
     m.add(("max_drawdown", "Max drawdown", Unit::Fraction), depth, convention, "");
     let none = "no_drawdown";
     let time = |ms: Option<i64>| ms.map(|ms| ms as f64);
-    let of = "of the deepest fall, UTC";
+    let of = &format!("of the deepest fall, {zone}")[..];
     m.add(("drawdown_start", "Drawdown start", Unit::Time), time(worst.map(|w| w.peak_ms)), of, none);
     m.add(("drawdown_trough", "Drawdown trough", Unit::Time), time(worst.map(|w| w.trough_ms)), of, none);
     let recovery = worst.and_then(|w| w.recovery_ms);

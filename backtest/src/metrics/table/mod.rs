@@ -111,7 +111,7 @@ pub fn measure_totals(outcome: &Totals, start: f64, conventions: &Conventions) -
 }
 
 fn on_curve(metrics: &mut Metrics, equity: &[EquityPoint], start: f64, sample: &Sample) {
-    curve::equity(metrics, equity, start);
+    curve::equity(metrics, equity, start, &sample.conventions.zone());
     curve::annual(metrics, sample);
     curve::steps(metrics, sample);
 }

@@ -96,7 +96,7 @@ const STEPS: [i64; 24] = [
     364 * DAY,
 ];
 
-/// Marks of the time axis, UTC: at most `n`, at whole seconds, minutes, hours or days.
+/// Marks of the time axis, times of one clock: at most `n`, at whole seconds, minutes, hours or days.
 pub(super) fn time_marks(from_ms: i64, to_ms: i64, n: usize) -> Vec<TimeMark> {
     let span = (to_ms - from_ms).max(1);
     let enough = |step: &i64| span / step < n.max(1) as i64;

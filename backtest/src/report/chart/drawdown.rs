@@ -6,7 +6,7 @@ use crate::report::chart::header::{Header, Swatch};
 use crate::report::chart::panel::{Numbers, Panel, scale};
 use crate::report::chart::scene::Scene;
 use crate::report::chart::theme::Theme;
-use crate::report::chart::{caption, stack};
+use crate::report::chart::{caption, stack, zone};
 use crate::report::format;
 use crate::run::RunResult;
 
@@ -34,7 +34,7 @@ pub fn drawdown_chart(result: &RunResult, theme: &Theme) -> Scene {
 
 fn draw(scene: &mut Scene, panel: &Panel, theme: &Theme, result: &RunResult, depths: &[(i64, f64)]) {
     panel.value_axis(scene, theme, Numbers::Percent);
-    panel.time_axis(scene, theme, true);
+    panel.time_axis(scene, theme, &zone(result), true);
     panel.spells(scene, theme, spells(result));
     panel.area(scene, depths, 0.0, theme.down.fade(0.22));
     panel.line(scene, &[depths.to_vec()], theme.down, 1.5);
@@ -44,7 +44,7 @@ fn draw(scene: &mut Scene, panel: &Panel, theme: &Theme, result: &RunResult, dep
         scene.dot(panel.at((worst.trough_ms, worst.depth)), 5.0, theme.down);
     }
     let deepest = worst.map_or_else(String::new, |worst| {
-        let (depth, time) = (format::percent(worst.depth, 3), format::date_time(worst.trough_ms));
+        let (depth, time) = (format::percent(worst.depth, 3), zone(result).date_time(worst.trough_ms));
         format!(" · deepest {depth} at {time}")
     });
     panel.title(scene, theme, format!("Drawdown from the peak, % of equity{deepest}"));

@@ -5,7 +5,7 @@ use crate::report::chart::header::{Header, Swatch, spell_legend};
 use crate::report::chart::panel::{Numbers, Panel, scale};
 use crate::report::chart::scene::Scene;
 use crate::report::chart::theme::Theme;
-use crate::report::chart::{caption, stack};
+use crate::report::chart::{caption, stack, zone};
 use crate::report::format;
 use crate::run::RunResult;
 
@@ -59,7 +59,7 @@ fn draw_equity(
     benchmark: &[(i64, f64)],
 ) {
     panel.value_axis(scene, theme, Numbers::Plain);
-    panel.time_axis(scene, theme, true);
+    panel.time_axis(scene, theme, &zone(result), true);
     panel.spells(scene, theme, spells(result));
     let start = result.config.cash;
     panel.area(scene, equity, start, theme.equity.fade(0.10));

@@ -7,8 +7,8 @@ use crate::report::chart::panel::{Numbers, Panel, scale, scale_around_zero};
 use crate::report::chart::price::{draw_price, draw_trades};
 use crate::report::chart::scene::Scene;
 use crate::report::chart::theme::Theme;
-use crate::report::chart::{caption, runs, stack};
-use crate::report::format;
+use crate::report::chart::{caption, runs, stack, zone};
+use crate::report::format::{self, Zone};
 use crate::run::RunResult;
 
 const SIZE: (u32, u32) = (1600, 1200);
@@ -23,7 +23,7 @@ pub fn factor_chart(result: &RunResult, index: usize, theme: &Theme) -> Scene {
     let trades: Vec<&Trade> = result.trades.iter().filter(|trade| trade.series == index).collect();
     let (base, quote) = format::units(&series.symbol);
     let thresholds = result.config.strategy.thresholds();
-    let mut sheet = Sheet { scene: &mut scene, theme, series, thresholds: &thresholds };
+    let mut sheet = Sheet { scene: &mut scene, theme, series, thresholds: &thresholds, zone: zone(result) };
     sheet.price(panels[0], &trades, format!("Mid price, {quote}"));
     sheet.flow(panels[1], format!("Order-flow imbalance of five levels, weighted, {base} a bar"));
     sheet.unusual(panels[2]);
@@ -60,6 +60,7 @@ struct Sheet<'a> {
     theme: &'a Theme,
     series: &'a Series,
     thresholds: &'a [(&'static str, f64)],
+    zone: Zone,
 }
 
 impl Sheet<'_> {
@@ -139,7 +140,7 @@ impl Sheet<'_> {
 
     fn open(&mut self, panel: &Panel, lowest: bool) {
         panel.value_axis(self.scene, self.theme, Numbers::Plain);
-        panel.time_axis(self.scene, self.theme, lowest);
+        panel.time_axis(self.scene, self.theme, &self.zone, lowest);
         panel.spells(self.scene, self.theme, &self.series.spells);
     }
 

@@ -32,7 +32,7 @@ pub use rolling::rolling_chart;
 use crate::dataset::Series;
 use crate::metrics::step_text;
 use crate::report::chart::scene::Rect;
-use crate::report::format;
+use crate::report::format::Zone;
 use crate::run::RunResult;
 
 /// Left edge of all plot areas, pixels.
@@ -62,9 +62,14 @@ fn stack(size: (u32, u32), shares: &[f64]) -> Vec<Rect> {
     rects
 }
 
+/// The clock of the time axes of a run.
+fn zone(result: &RunResult) -> Zone {
+    Zone::of(&result.config.conventions)
+}
+
 /// `2024-08-08 00:00:00 – 00:05:45 UTC · 1 s bars · bollinger_flow: n 120, k 2, …`.
 fn caption(result: &RunResult, span_ms: Option<(i64, i64)>) -> String {
-    let period = span_ms.map_or_else(|| "no data".to_owned(), |(from, to)| format::period(from, to));
+    let period = span_ms.map_or_else(|| "no data".to_owned(), |(from, to)| zone(result).period(from, to));
     let params: Vec<String> = result
         .config
         .strategy

@@ -5,6 +5,7 @@ use crate::report::chart::axis::{mark_texts, time_marks, value_marks};
 use crate::report::chart::decimate::{POINTS_MAX, decimate};
 use crate::report::chart::scene::{Anchor, Color, Label, Point, Rect, Scene};
 use crate::report::chart::theme::{Theme, size};
+use crate::report::format::Zone;
 
 /// A plot area.
 #[derive(Clone, Copy, Debug)]
@@ -89,11 +90,12 @@ impl Panel {
         }
     }
 
-    /// Vertical grid; with labels below if this is the lowest panel.
-    pub(super) fn time_axis(&self, scene: &mut Scene, theme: &Theme, labels: bool) {
+    /// Vertical grid by the clock of a venue; with labels below if this is the lowest panel.
+    pub(super) fn time_axis(&self, scene: &mut Scene, theme: &Theme, zone: &Zone, labels: bool) {
         let rect = self.rect;
-        for mark in time_marks(self.time.0, self.time.1, (rect.width() / 130.0) as usize) {
-            let x = self.x(mark.ms);
+        let local = |ms: i64| ms + zone.offset_ms;
+        for mark in time_marks(local(self.time.0), local(self.time.1), (rect.width() / 130.0) as usize) {
+            let x = self.x(mark.ms - zone.offset_ms);
             let color = if mark.date.is_some() { theme.frame.fade(0.6) } else { theme.grid };
             scene.line(vec![(x, rect.top), (x, rect.bottom)], color, 1.0);
             if labels {
@@ -114,7 +116,7 @@ impl Panel {
         }
         if labels {
             let at = (rect.left - 56.0, rect.bottom + 18.0);
-            let (text, anchor, size, color) = ("UTC".to_owned(), Anchor::Right, size::LABEL, theme.text);
+            let (text, anchor, size, color) = (zone.name.clone(), Anchor::Right, size::LABEL, theme.text);
             scene.text(Label { text, at, anchor, size, bold: true, color });
         }
     }

@@ -10,7 +10,7 @@ use crate::report::chart::header::{Header, Swatch, spell_legend, triangle};
 use crate::report::chart::panel::{Numbers, Panel, scale};
 use crate::report::chart::scene::{Color, Point, Scene};
 use crate::report::chart::theme::Theme;
-use crate::report::chart::{caption, runs, stack};
+use crate::report::chart::{caption, runs, stack, zone};
 use crate::report::format;
 use crate::run::RunResult;
 
@@ -30,7 +30,7 @@ pub fn price_chart(result: &RunResult, index: usize, theme: &Theme) -> Scene {
     };
     let quote = format::units(&series.symbol).1;
     panel.value_axis(&mut scene, theme, Numbers::Plain);
-    panel.time_axis(&mut scene, theme, true);
+    panel.time_axis(&mut scene, theme, &zone(result), true);
     panel.spells(&mut scene, theme, &series.spells);
     draw_price(&mut scene, &panel, theme, series, &bands);
     draw_trades(&mut scene, &panel, theme, &trades);

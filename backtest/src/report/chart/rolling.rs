@@ -6,7 +6,7 @@ use crate::report::chart::header::{Header, Swatch};
 use crate::report::chart::panel::{Numbers, Panel, scale};
 use crate::report::chart::scene::Scene;
 use crate::report::chart::theme::Theme;
-use crate::report::chart::{caption, stack};
+use crate::report::chart::{caption, stack, zone};
 use crate::run::RunResult;
 
 const SIZE: (u32, u32) = (1600, 460);
@@ -33,7 +33,7 @@ pub fn rolling_chart(result: &RunResult, theme: &Theme) -> Scene {
     let value = scale(runs.iter().flatten().map(|p| p.1).chain([0.0]), false);
     let panel = Panel { rect, time: result.span_ms().unwrap_or((0, 1)), value };
     panel.value_axis(&mut scene, theme, Numbers::Plain);
-    panel.time_axis(&mut scene, theme, true);
+    panel.time_axis(&mut scene, theme, &zone(result), true);
     panel.level(&mut scene, theme.frame, 0.0);
     panel.line(&mut scene, &runs, theme.equity, 2.0);
     panel.frame(&mut scene, theme);

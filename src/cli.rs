@@ -308,15 +308,33 @@ pub enum Kind {
 /// `lobstream export`
 #[derive(Debug, Args)]
 pub struct Export {
+    /// A table of the daily chain, such as strategy_candidates; without one rows of --from.
+    #[arg(value_name = "TABLE", conflicts_with_all = ["to", "from"])]
+    pub table: Option<String>,
+    /// Folder of the daily chain.
+    #[command(flatten)]
+    pub place: daily::DailyPlace,
     /// Which rows.
-    #[arg(long, value_enum)]
-    pub to: Kind,
+    #[arg(long, value_enum, required_unless_present = "table")]
+    pub to: Option<Kind>,
     /// lmdb:DIR, mongodb://host:port[/db] or parquet:DIR
-    #[arg(long, value_name = "URI")]
-    pub from: String,
-    /// FILE.csv or FILE.parquet
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "URI", required_unless_present = "table")]
+    pub from: Option<String>,
+    /// FILE.csv or FILE.parquet [default: of a table TABLE.csv or TABLE.parquet]
+    #[arg(long, value_name = "FILE", required_unless_present = "table")]
+    pub out: Option<PathBuf>,
+    /// Of a table without --out: which of the two.
+    #[arg(long, value_enum, default_value = "parquet", conflicts_with = "out")]
+    pub format: ExportTo,
+}
+
+/// Formats of exported files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportTo {
+    /// Apache Parquet.
+    Parquet,
+    /// Comma-separated text.
+    Csv,
 }
 
 /// `lobstream digest`

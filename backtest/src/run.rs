@@ -11,9 +11,11 @@ use sha2::{Digest, Sha256};
 pub use daily::{run_daily, run_daily_with};
 
 use crate::dataset::{Dataset, Series};
+use crate::engine::ashare::{AshareAccount, day_limits};
 use crate::engine::daily::{LateRead, PortfolioConfig};
 use crate::engine::{
-    Counts, EquityPoint, Fill, HashTrade, Moment, Outcome, Rejection, Rules, Trade, drive, run_hash,
+    self, Counts, EquityPoint, Fill, HashTrade, Moment, Outcome, Rejection, Rules, Trade, drive,
+    drive_within, run_hash,
 };
 use crate::error::Error;
 use crate::metrics::benchmark::hold;
@@ -21,6 +23,7 @@ use crate::metrics::{Benchmark, Conventions, Metrics, measure};
 use crate::model::fee::Fees;
 use crate::model::slippage::Slippage;
 use crate::portfolio::{CashAccount, UnitAccount};
+use crate::rules::AshareRules;
 use crate::strategy::hold::Hold;
 use crate::strategy::{Strategy, StrategyConfig};
 
@@ -58,6 +61,10 @@ pub struct RunConfig {
     pub conventions: Conventions,
     /// What the run is compared with. Default nothing.
     pub benchmark: Benchmark,
+    /// Rules of A shares that runs over bars follow: limits, lots, dated fees. Default `None`: no limits, any
+    /// quantity, and `fees`.
+    #[serde(skip)]
+    pub ashare: Option<AshareRules>,
     /// What is bought on a day of Shanghai is sold on a later one; then nothing is sold short. Default false.
     #[serde(skip_serializing_if = "is_false")]
     pub t1: bool,
@@ -86,6 +93,7 @@ impl Default for RunConfig {
             slippage: Slippage::Bp(1.0),
             conventions: Conventions::default(),
             benchmark: Benchmark::None,
+            ashare: None,
             t1: false,
             portfolio: None,
             rules: None,
@@ -244,12 +252,21 @@ pub fn run_with<S: Strategy>(
     let fees: Vec<Fees> = series.iter().map(|series| config.fees_on(&series.venue)).collect();
     let mut rules: Vec<S> = series.iter().map(|series| rule(series)).collect();
     let decide = |k: usize, now: &Moment<'_>| rules[k].on_bar(now);
-    let outcome = match config.accounting {
-        Accounting::Cash => {
+    let outcome = match (config.accounting, &config.ashare) {
+        (Accounting::Cash, Some(market)) => {
+            let limits =
+                series.iter().map(|series| day_limits(series, market)).collect::<Result<Vec<_>, _>>()?;
+            let codes: Vec<&str> = series.iter().map(|series| series.symbol.as_str()).collect();
+            let (account, sl) = (config.portfolio.unwrap_or_default(), config.strategy.brackets().sl);
+            engine::daily::check(&account)?;
+            let mut account = AshareAccount::new(config.cash, market.clone(), account, sl, &codes);
+            drive_within(series, &limits, &config.rules(), &mut account, decide)?
+        }
+        (Accounting::Cash, None) => {
             let mut account = CashAccount::new(config.cash, config.fraction_of(series.len()), &fees);
             drive(series, &config.rules(), &mut account, decide)?
         }
-        Accounting::Unit => {
+        (Accounting::Unit, _) => {
             drive(series, &config.rules(), &mut UnitAccount::shared(config.cash, &fees), decide)?
         }
     };
@@ -275,14 +292,28 @@ pub fn run_with<S: Strategy>(
     })
 }
 
-/// Σ P&L, open positions included, is what the equity gained.
+/// Numbers are numbers, and Σ P&L, open positions included, is what the equity gained.
 fn balance(outcome: &Outcome, start: f64) -> Result<(), Error> {
+    finite(outcome)?;
     let earned: f64 = outcome.trades.iter().map(|trade| trade.pnl).sum();
     let gained = outcome.equity.last().map_or(0.0, |point| point.equity - start);
     if (earned - gained).abs() <= 1e-9 * start.max(1.0) {
         return Ok(());
     }
     Err(Error::Invariant { what: format!("trades earned {earned}, equity gained {gained}") })
+}
+
+/// Nothing that was computed is infinite or no number.
+fn finite(outcome: &Outcome) -> Result<(), Error> {
+    let point = outcome.equity.iter().find(|point| !point.equity.is_finite());
+    let trade =
+        outcome.trades.iter().find(|t| ![t.entry, t.exit, t.pnl, t.fees].iter().all(|x| x.is_finite()));
+    let what = match (point, trade) {
+        (Some(point), _) => format!("equity at {} ms is {}", point.ts_ms, point.equity),
+        (None, Some(trade)) => format!("a trade entered at {} ms has no number: {trade:?}", trade.entry_ms),
+        (None, None) => return Ok(()),
+    };
+    Err(Error::Invariant { what })
 }
 
 fn hash(outcome: &Outcome, series: &[Arc<Series>]) -> String {
@@ -306,6 +337,13 @@ fn hash(outcome: &Outcome, series: &[Arc<Series>]) -> String {
 
 fn warnings(series: &[Arc<Series>], config: &RunConfig, trades: &[Trade]) -> Vec<String> {
     let mut warnings = Vec::new();
+    if config.ashare.is_some() {
+        warnings.push(
+            "limits_approx: limits come from the close before, so they are off on ex-dates, under special treatment \
+             and after a listing; no dividends are booked and orders are not capped by volume"
+                .to_owned(),
+        );
+    }
     for (k, series) in series.iter().enumerate() {
         let (symbol, venue) = (&series.symbol, &series.venue);
         if series.bars.is_empty() {
@@ -324,7 +362,10 @@ fn warnings(series: &[Arc<Series>], config: &RunConfig, trades: &[Trade]) -> Vec
             warnings
                 .push(format!("{symbol}: {n} bars did not hold their own open or close and were widened"));
         }
-        if config.fees.is_none() && !matches!(venue.parse(), Ok(Venue::BinanceSpot | Venue::BinanceUsdm)) {
+        if config.fees.is_none()
+            && config.ashare.is_none()
+            && !matches!(venue.parse(), Ok(Venue::BinanceSpot | Venue::BinanceUsdm))
+        {
             warnings.push(format!("{venue}: its fee tier is not in the table; set fees"));
         }
         if venue.parse() == Ok(Venue::BinanceCoinm) {
@@ -349,4 +390,24 @@ fn too_few(series: &Series, config: &RunConfig) -> Option<usize> {
         most = most.max(row);
     }
     Some(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_that_is_no_number_is_a_bug() {
+        let outcome = |equity| Outcome {
+            trades: Vec::new(),
+            rejections: Vec::new(),
+            equity: vec![EquityPoint { ts_ms: 1, equity }],
+            counts: Counts::default(),
+        };
+        for bad in [f64::NAN, f64::INFINITY] {
+            let error = balance(&outcome(bad), 1.0).expect_err("refused");
+            assert_eq!(error.exit_code(), 7, "{error}");
+        }
+        assert!(balance(&outcome(1.0), 1.0).is_ok());
+    }
 }

@@ -30,13 +30,15 @@ pub struct Backtest {
     /// Last day of --daily.
     #[arg(long, value_name = "DATE", requires = "daily")]
     pub last: Option<String>,
-    /// Dated rules of the A-share market instead of the built-in ones.
-    #[arg(long, value_name = "FILE", requires = "daily")]
+    /// On A shares: dated rules of the market instead of the built-in ones. With the strategy signals: thresholds, as
+    /// lobstream run reads them, judged on the stored rows instead of the signals that are stored.
+    #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
-    /// Rules that --bars follow: with ashare nothing is sold on the day it was bought, nothing is sold short, a fill is
-    /// a tick of 0.01 worse, and times without a zone are of Shanghai.
-    #[arg(long, value_enum, default_value_t = Market::Crypto)]
-    pub market: Market,
+    /// Rules that --bars follow [default: crypto, no rules but fees]: with ashare the limits of the day, whole lots and
+    /// fees by date hold, nothing is sold on the day it was bought, nothing is sold short, a fill is a tick of 0.01
+    /// worse, and times without a zone are of Shanghai. Symbols are codes such as 600000.SH.
+    #[arg(long, value_enum)]
+    pub market: Option<Market>,
     /// Stored signals that the strategy signals follows; default: those of --from.
     #[arg(long, value_name = "URI")]
     pub signals: Option<String>,
@@ -56,7 +58,7 @@ pub struct Backtest {
     /// Bar step, such as 1s, 5s, 1m [default: 1s, that of the files with --bars]
     #[arg(long)]
     pub bar: Option<String>,
-    /// A parameter of the strategy, such as k=1.5, or of the run: cash, fraction, fee_bp, slippage_bp, fill; on --daily
+    /// A parameter of the strategy, such as k=1.5, or of the run: cash, fraction, fee_bp, slippage_bp, fill; on A shares
     /// cash, max_positions, sizing, volume_cap, slippage_ticks, commission, commission_min, actions, extrapolate;
     /// may be repeated.
     #[arg(long = "set", value_name = "NAME=VALUE")]

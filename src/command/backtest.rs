@@ -1,5 +1,6 @@
 //! `lobstream backtest`: a rule over stored rows, and a report of what it was worth.
 
+mod account;
 mod daily;
 mod signals;
 mod tally;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use comfy_table::Table;
 use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
 use lobstream_backtest::lookahead::{self, Violation};
-use lobstream_backtest::metrics::{Benchmark, Conventions};
+use lobstream_backtest::metrics::Benchmark;
 use lobstream_backtest::model::fee::Fees;
 use lobstream_backtest::model::slippage::Slippage;
 use lobstream_backtest::{
@@ -88,6 +89,7 @@ fn trade(args: &cli::Backtest) -> Result<(), Error> {
     let sheet = args.config.as_deref().map(Sheet::load).transpose()?;
     let file = sheet.as_ref().map(|sheet| run_file(sheet, base.clone())).transpose()?;
     let base = file.as_ref().map_or(base, |file| file.config.clone());
+    file.iter().flat_map(|file| &file.notes).for_each(|n| note(format!("note: {n}")));
     let symbols = match (&args.symbols[..], &file) {
         ([], Some(file)) => &file.symbols,
         _ => &args.symbols,
@@ -98,7 +100,9 @@ fn trade(args: &cli::Backtest) -> Result<(), Error> {
     let report = report_options(args.palette, args.force);
     let line = spinner("backtest");
     let loaded = match &args.daily {
-        Some(dir) => DailyRun::load(args, dir, base, symbols).map(|run| Loaded::Daily(Box::new(run))),
+        Some(dir) => {
+            DailyRun::load(args, dir, file.as_ref(), base, symbols).map(|run| Loaded::Daily(Box::new(run)))
+        }
         None => Loaded::bars(args, file.as_ref(), base, &symbols),
     };
     let done = loaded.and_then(|loaded| {
@@ -144,24 +148,45 @@ impl Loaded {
         symbols: &[String],
     ) -> Result<Loaded, Error> {
         let pairs = flags::pairs("--set", &args.set)?;
+        let ashare = match args.market {
+            Some(market) => market == cli::Market::Ashare,
+            None => file.and_then(|file| file.ashare).unwrap_or(false),
+        };
+        let (account, pairs) = if ashare { account::split(&pairs) } else { (Vec::new(), pairs) };
         let mut config = config_on(base, args.strategy.as_deref(), &pairs)?;
         let mut source = Source::of((args.from.as_ref(), &args.bars), file, args.bar.as_ref())?;
         if let Source::Bars { market, .. } = &mut source {
-            *market = args.market;
-        } else if args.market == cli::Market::Ashare {
+            *market = if ashare { cli::Market::Ashare } else { cli::Market::Crypto };
+        } else if ashare {
             return Err(Error::usage(
                 "--market ashare is for --bars; rows of A shares are traded with --daily",
             ));
         }
-        if args.market == cli::Market::Ashare {
-            on_ashare(&mut config, &pairs);
+        if ashare {
+            account::on_bars(&mut config, args, file, &account)?;
+        } else if config.portfolio.is_some() {
+            return Err(Error::usage(
+                "max_positions, sizing and volume_cap are for A shares; elsewhere fraction says how much an entry takes",
+            ));
+        }
+        if file.is_some_and(|file| file.first.is_some() || file.last.is_some()) {
+            return Err(Error::usage(
+                "[backtest] from and to are for --daily; give --bars only the bars that count",
+            ));
         }
         let data = dataset(&source, symbols)?;
+        // On A shares the flag names rules of the market.
+        let signal_rules = args.rules.as_deref().filter(|_| !ashare);
+        if signal_rules.is_some() && !matches!(config.strategy, StrategyConfig::Signals(_)) {
+            return Err(Error::usage(
+                "--rules is for the strategy signals, for --daily and for --market ashare",
+            ));
+        }
         let from = args.signals.as_ref().or(match &source {
             Source::Rows { from, .. } => Some(from),
             Source::Bars { .. } => None,
         });
-        Ok(Loaded::Bars(signals::with_signals(data, from, &config)?, Box::new(config)))
+        Ok(Loaded::Bars(signals::with_signals(data, from, signal_rules, &config)?, Box::new(config)))
     }
 
     fn run(&self) -> Result<RunResult, Error> {
@@ -177,16 +202,6 @@ impl Loaded {
             Loaded::Bars(data, config) => lookahead::check(data, config)?,
             Loaded::Daily(run) => lookahead::check_daily(&run.data, &run.rules, &run.config)?,
         })
-    }
-}
-
-/// T+1 and costs of A shares on bars of one's own: commission, transfer fee and half of the stamp duty on both sides.
-fn on_ashare(config: &mut RunConfig, pairs: &[(&str, &str)]) {
-    config.t1 = true;
-    config.conventions = Conventions::ASHARE;
-    config.fees.get_or_insert(Fees::flat(5.1));
-    if pairs.iter().all(|(name, _)| *name != "slippage_bp") {
-        config.slippage = Slippage::Ticks { n: 1, tick: 0.01 };
     }
 }
 
@@ -338,7 +353,11 @@ pub(super) fn summary(result: &RunResult) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(["measure", "value", "convention"]);
     for metric in &result.metrics.list {
-        table.add_row([metric.label, &report::metric_text(metric), &metric.convention]);
+        table.add_row([
+            metric.label,
+            &report::metric_text(metric, &result.config.conventions),
+            &metric.convention,
+        ]);
     }
     table
 }

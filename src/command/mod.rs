@@ -50,11 +50,22 @@ pub fn execute(command: Command) -> Result<(), Error> {
 }
 
 fn export_rows(args: cli::Export) -> Result<(), Error> {
-    let kind = match args.to {
+    if let Some(table) = args.table {
+        let end = match args.format {
+            cli::ExportTo::Parquet => "parquet",
+            cli::ExportTo::Csv => "csv",
+        };
+        let out = args.out.unwrap_or_else(|| format!("{table}.{end}").into());
+        return daily::export_table(&args.place.dir, &table, &out);
+    }
+    let (Some(kind), Some(from), Some(out)) = (args.to, args.from, args.out) else {
+        return Err(Error::usage("name a table, or --to, --from and --out"));
+    };
+    let kind = match kind {
         cli::Kind::Factors => Kind::Factors,
         cli::Kind::Signals => Kind::Signals,
     };
-    let options = export::ExportOptions { kind, from: args.from, out: args.out };
+    let options = export::ExportOptions { kind, from, out };
     let rows = export::export(&options)?;
     say(format!("{rows} rows written to {}", options.out.display()));
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lobstream_backtest::engine::daily::Sizing;
 use lobstream_backtest::metrics::{Benchmark, Conventions};
 use lobstream_backtest::model::fee::Fees;
 use lobstream_backtest::model::slippage::Slippage;
@@ -23,6 +24,16 @@ pub struct RunFile {
     pub symbols: Vec<String>,
     /// Bar step, such as `1m`, if it says.
     pub step: Option<String>,
+    /// Are they A shares, if it says?
+    pub ashare: Option<bool>,
+    /// First and last day, if it says.
+    pub first: Option<String>,
+    /// Likewise.
+    pub last: Option<String>,
+    /// Rate of the broker and his least fee of an order in CNY, if it says.
+    pub commission: (Option<f64>, Option<f64>),
+    /// What is said and does nothing here.
+    pub notes: Vec<String>,
 }
 
 /// Tables of a run; a sweep has one more.
@@ -35,12 +46,22 @@ impl RunFile {
     /// An unknown key, a value out of range: file, line and key.
     pub fn read(sheet: &Sheet, base: RunConfig) -> Result<RunFile, Error> {
         let root = sheet.root();
-        let mut config = base;
+        let mut file = RunFile {
+            config: base,
+            from: None,
+            bars: Vec::new(),
+            symbols: Vec::new(),
+            step: None,
+            ashare: None,
+            first: None,
+            last: None,
+            commission: (None, None),
+            notes: Vec::new(),
+        };
         if let Some(section) = root.table("backtest")? {
-            backtest(&section, &mut config)?;
+            backtest(&section, &mut file)?;
         }
-        strategy(&root, &mut config)?;
-        let mut file = RunFile { config, from: None, bars: Vec::new(), symbols: Vec::new(), step: None };
+        strategy(&root, &mut file.config)?;
         if let Some(section) = root.table("data")? {
             section.known(&["results", "bars", "symbols", "step"])?;
             file.from = section.text("results")?.map(str::to_owned);
@@ -52,21 +73,36 @@ impl RunFile {
     }
 }
 
-fn backtest(section: &Section<'_>, config: &mut RunConfig) -> Result<(), Error> {
+fn backtest(section: &Section<'_>, file: &mut RunFile) -> Result<(), Error> {
     section.known(&[
         "engine",
         "strategy",
         "market",
+        "from",
+        "to",
+        "tick_round",
         "fill",
         "detail",
         "portfolio",
         "fees",
         "slippage",
+        "latency",
+        "queue",
         "metrics",
     ])?;
     section.word("engine", &[("bars", ())])?;
+    file.first = section.text("from")?.map(str::to_owned);
+    file.last = section.text("to")?.map(str::to_owned);
+    tick_engine(section, &mut file.notes)?;
+    file.ashare = section.word("market", &[("ashare", true), ("crypto", false)])?;
+    if section.truth("tick_round")? == Some(false) {
+        return Err(
+            section.wrong("tick_round", "stops of A shares stand at whole ticks, all others at exact prices")
+        );
+    }
+    let config = &mut file.config;
     // The market decides first, because what is said below changes its defaults.
-    match section.word("market", &[("ashare", true), ("crypto", false)])? {
+    match file.ashare {
         Some(true) => config.conventions = Conventions::ASHARE,
         Some(false) => config.conventions = Conventions::default(),
         None => {}
@@ -74,24 +110,79 @@ fn backtest(section: &Section<'_>, config: &mut RunConfig) -> Result<(), Error> 
     set(&mut config.fill, section.word("fill", &[("next_open", Fill::NextOpen), ("close", Fill::Close)])?);
     set(&mut config.detail, section.word("detail", &[("off", false), ("ticks", true)])?);
     if let Some(section) = section.table("portfolio")? {
-        section.known(&["cash", "fraction", "accounting"])?;
+        section.known(&["cash", "fraction", "accounting", "max_positions", "sizing", "volume_cap"])?;
         set(&mut config.cash, section.number("cash", 1e-6..=1e12)?);
         config.fraction = section.number("fraction", 1e-9..=1.0)?.or(config.fraction);
         let words = [("cash", Accounting::Cash), ("unit", Accounting::Unit)];
         set(&mut config.accounting, section.word("accounting", &words)?);
+        portfolio(&section, config)?;
     }
     if let Some(section) = section.table("fees")? {
-        section.known(&["maker_bp", "taker_bp"])?;
-        let of = |key: &str| {
-            let missing = || section.wrong(key, "is missing: set both maker_bp and taker_bp");
-            section.number(key, -100.0..=1_000.0)?.ok_or_else(missing)
-        };
-        config.fees = Some(Fees { maker_bp: of("maker_bp")?, taker_bp: of("taker_bp")? });
+        section.known(&["maker_bp", "taker_bp", "commission", "commission_min"])?;
+        file.commission =
+            (section.number("commission", 0.0..=0.003)?, section.number("commission_min", 0.0..=1_000.0)?);
+        if file.commission == (None, None) {
+            let of = |key: &str| {
+                let missing = || section.wrong(key, "is missing: set both maker_bp and taker_bp");
+                section.number(key, -100.0..=1_000.0)?.ok_or_else(missing)
+            };
+            config.fees = Some(Fees { maker_bp: of("maker_bp")?, taker_bp: of("taker_bp")? });
+        }
     }
     if let Some(section) = section.table("slippage")? {
         config.slippage = slippage(&section)?;
     }
     section.table("metrics")?.map_or(Ok(()), |section| metrics(&section, config))
+}
+
+/// What an account of A shares does; other accounts know `fraction` alone.
+fn portfolio(section: &Section<'_>, config: &mut RunConfig) -> Result<(), Error> {
+    let slots = section.count("max_positions", 1..=100_000)?;
+    let size = section.text("sizing")?;
+    let size = size.map(|text| sizing(text).ok_or_else(|| section.wrong("sizing", SIZINGS))).transpose()?;
+    // `none` and a number are both understood: they are read as a word first.
+    let cap = match section.values("volume_cap")?.as_slice() {
+        [text] if text == "none" => Some(None),
+        [] => None,
+        _ => section.number("volume_cap", 1e-9..=1.0)?.map(Some),
+    };
+    if slots.is_some() || size.is_some() || cap.is_some() {
+        let account = config.portfolio.get_or_insert_default();
+        set(&mut account.max_positions, slots);
+        set(&mut account.sizing, size);
+        set(&mut account.volume_cap, cap);
+    }
+    Ok(())
+}
+
+/// How sizes are written.
+pub const SIZINGS: &str = "write slot, cash:CNY, qty:SHARES or risk:SHARE";
+
+/// How much an entry buys; `None` for anything but [`SIZINGS`].
+pub fn sizing(text: &str) -> Option<Sizing> {
+    match text.split_once(':') {
+        None => (text == "slot").then_some(Sizing::Slot),
+        Some(("cash", value)) => value.parse().ok().map(Sizing::FixedCash),
+        Some(("qty", value)) => value.parse().ok().map(Sizing::FixedQty),
+        Some(("risk", value)) => value.parse().ok().map(Sizing::Risk),
+        Some(_) => None,
+    }
+}
+
+/// Latency and queue belong to an engine over book events. They are checked, so that a file means the same for both.
+fn tick_engine(section: &Section<'_>, notes: &mut Vec<String>) -> Result<(), Error> {
+    if let Some(latency) = section.table("latency")? {
+        latency.known(&["order_ms", "response_ms"])?;
+        latency.number("order_ms", 0.0..=60_000.0)?;
+        latency.number("response_ms", 0.0..=60_000.0)?;
+        notes.push("[backtest.latency] does nothing: orders on bars fill at prices of bars".to_owned());
+    }
+    if let Some(queue) = section.table("queue")? {
+        queue.known(&["model"])?;
+        queue.word("model", &[("risk_averse", ()), ("power", ()), ("log", ()), ("front", ())])?;
+        notes.push("[backtest.queue] does nothing: orders on bars do not queue".to_owned());
+    }
+    Ok(())
 }
 
 fn slippage(section: &Section<'_>) -> Result<Slippage, Error> {
@@ -100,13 +191,18 @@ fn slippage(section: &Section<'_>) -> Result<Slippage, Error> {
     match section.text("model")? {
         Some("none") => Ok(Slippage::None),
         Some("half_spread") => Ok(Slippage::HalfSpread),
+        Some("ticks") => {
+            let whole = value.filter(|n| n.fract() == 0.0);
+            let ticks = |n: f64| Slippage::Ticks { n: n as u32, tick: 0.01 };
+            whole.map(ticks).ok_or_else(|| section.wrong("value", "must be a whole number of ticks of 0.01"))
+        }
         Some("bp") => {
             value.map(Slippage::Bp).ok_or_else(|| section.wrong("value", "is missing: basis points"))
         }
         Some(other) => {
-            Err(section.wrong("model", format!("must be one of none, bp, half_spread, is {other:?}")))
+            Err(section.wrong("model", format!("must be one of none, bp, ticks, half_spread, is {other:?}")))
         }
-        None => Err(section.wrong("model", "is missing: none, bp or half_spread")),
+        None => Err(section.wrong("model", "is missing: none, bp, ticks or half_spread")),
     }
 }
 
@@ -186,6 +282,29 @@ mod tests {
         assert_eq!((file.bars, file.step.as_deref()), (vec![PathBuf::from("a.csv")], Some("1m")));
     }
 
+    /// The example of the manual, as it stands.
+    #[test]
+    fn a_file_of_all_keys_is_read() {
+        let file = read(
+            "[backtest]\nengine = \"bars\"\nstrategy = \"bollinger_micro\"\nmarket = \"ashare\"\nfrom = \"20240102\"\n\
+             to = \"20250630\"\nfill = \"next_open\"\ndetail = \"off\"\ntick_round = true\n[backtest.portfolio]\n\
+             cash = 1_000_000.0\nmax_positions = 4\nsizing = \"risk:0.01\"\nvolume_cap = 0.2\naccounting = \"cash\"\n\
+             [backtest.fees]\ncommission = 0.0002\ncommission_min = 1.0\n[backtest.slippage]\nmodel = \"ticks\"\n\
+             value = 2\n[backtest.latency]\norder_ms = 10\nresponse_ms = 10\n[backtest.queue]\nmodel = \"risk_averse\"\n\
+             [backtest.metrics]\nstep = \"1d\"\nppy = 252\nrf = 0.0\n[strategy.bollinger_micro]\nstop_bp = 400\n",
+        )
+        .expect("a run");
+        let account = file.config.portfolio.expect("an account");
+        assert_eq!((account.max_positions, account.sizing), (4, Sizing::Risk(0.01)));
+        assert_eq!(account.volume_cap, Some(0.2));
+        assert_eq!(file.config.slippage, Slippage::Ticks { n: 2, tick: 0.01 });
+        assert_eq!((file.ashare, file.commission), (Some(true), (Some(0.0002), Some(1.0))));
+        assert_eq!((file.first.as_deref(), file.last.as_deref()), (Some("20240102"), Some("20250630")));
+        assert_eq!(file.notes.len(), 2, "latency and queue: {:?}", file.notes);
+        let none = read("[backtest.portfolio]\nvolume_cap = \"none\"\n").expect("a run").config.portfolio;
+        assert_eq!(none.expect("an account").volume_cap, None);
+    }
+
     #[test]
     fn faults_stand_at_their_line() {
         let cases = [
@@ -203,6 +322,15 @@ mod tests {
                 "[strategy.bollinger]\n\nwindow = 20\n",
                 "run.toml:3: [strategy.bollinger] window: bollinger has no",
             ),
+            (
+                "[backtest.portfolio]\nmax_positions = 0\n",
+                "run.toml:2: [backtest.portfolio] max_positions: must be",
+            ),
+            (
+                "[backtest.portfolio]\nsizing = \"all\"\n",
+                "run.toml:2: [backtest.portfolio] sizing: write slot",
+            ),
+            ("[backtest.queue]\nmodel = \"best\"\n", "run.toml:2: [backtest.queue] model: must be one of"),
             ("[backtest.portfolio]\ncash = -5\n", "run.toml:2: [backtest.portfolio] cash: must be from"),
             ("[backtest.fees]\nmaker_bp = 1\n", "run.toml:1: [backtest.fees] taker_bp: is missing"),
             (

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lobstream_market::calendar::Day;
 use lobstream_market::daily::job::{Job, JobRunRow, JobStatus};
+use lobstream_market::factor::columns::Cell;
 
 use super::hash::{self, Hasher};
 use super::history::History;
@@ -276,6 +277,7 @@ impl<'a> Chain<'a> {
         day: Day,
         made: Made<T>,
     ) -> Result<Vec<String>, Stop> {
+        finite(run.job, &made.rows)?;
         run.output_hash = output_hash(run.job, &made);
         run.rows = made.rows.len() as u64;
         run.warnings = made.warnings.join("\n");
@@ -394,6 +396,19 @@ impl<'a> Chain<'a> {
         self.prints = Some((day, prints.clone()));
         Ok(prints)
     }
+}
+
+/// Every number of a table is one: anything else is a bug, and nothing of it is stored.
+fn finite<T: TableRow>(job: Job, rows: &[T]) -> Result<(), Error> {
+    for row in rows {
+        let mut cells = T::FIELDS.iter().zip(row.fields());
+        let wrong = cells.find(|(_, cell)| matches!(cell, Cell::Float(x) if !x.is_finite()));
+        if let Some((column, cell)) = wrong {
+            let what = format!("{job}: {} of {} is {cell:?}: please report it", column.name, row.id());
+            return Err(Error::Invariant { what });
+        }
+    }
+    Ok(())
 }
 
 fn output_hash<T: TableRow>(job: Job, made: &Made<T>) -> String {

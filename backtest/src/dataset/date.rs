@@ -28,6 +28,19 @@ impl Date {
         ((1900..2200).contains(&year) && (1..=last).contains(&day)).then_some(Date(yyyymmdd))
     }
 
+    /// The day in Shanghai of an instant, ms UTC; of years that are not known the first or last one.
+    pub fn of(ts_ms: i64) -> Date {
+        let z = shanghai_day(ts_ms) + 719_468;
+        let (era, doe) = (z.div_euclid(146_097), z.rem_euclid(146_097));
+        let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+        let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+        let mp = (5 * doy + 2) / 153;
+        let month = if mp < 10 { mp + 3 } else { mp - 9 };
+        let year = yoe + era * 400 + i64::from(month <= 2);
+        let day = doy - (153 * mp + 2) / 5 + 1;
+        Date((year * 10_000 + month * 100 + day).clamp(19_000_101, 21_991_231) as u32)
+    }
+
     /// As `YYYYMMDD`.
     pub fn yyyymmdd(self) -> u32 {
         self.0
@@ -98,6 +111,14 @@ mod tests {
         assert_eq!(date.close_ms(), 1_749_020_400_000, "15:00 of the vectors");
         assert_eq!(shanghai_day(date.open_ms()), date.days());
         assert_eq!(shanghai_day(date.midnight_ms() - 1), date.days() - 1);
+        for date in ["2024-02-29", "1999-12-31", "2000-03-01", "2025-06-04"]
+            .map(|t| t.parse::<Date>().expect("a day"))
+        {
+            assert_eq!(
+                (Date::of(date.midnight_ms()), Date::of(date.midnight_ms() + DAY_MS - 1)),
+                (date, date)
+            );
+        }
     }
 
     #[test]

@@ -3,10 +3,12 @@
 //! ```text
 //! bar i │ open: decided exits ─▶ gaps beyond a stop ─▶ decided entries
 //!       │ inside: stop, target (both: stop first, unless finer prices decide)
+//!       │ resting: an exit that was refused at the down limit fills there if the bar trades above it
 //!       │ close: holding time ─▶ the rule decides ─▶ fills here (close) or at the next open (next_open)
 //! ```
 
 use crate::dataset::{Series, shanghai_day};
+use crate::engine::ashare::BarLimits;
 use crate::engine::held::{Held, levels};
 use crate::engine::trade::{ExitReason, Rejection, ResolvedBy, Trade};
 use crate::engine::{Fill, Intent, Rules};
@@ -32,6 +34,10 @@ pub(super) struct BarEngine<'a> {
     pub(super) series: &'a Series,
     index: usize,
     rules: Rules,
+    /// One per bar, or none at all.
+    limits: &'a [Option<BarLimits>],
+    /// Bars in which an exit was refused.
+    carried: usize,
     held: Option<Held>,
     pending_exit: Option<(ExitReason, usize)>,
     pending_entry: Option<(Side, usize)>,
@@ -44,11 +50,18 @@ pub(super) struct BarEngine<'a> {
 }
 
 impl<'a> BarEngine<'a> {
-    pub(super) fn new(series: &'a Series, index: usize, rules: Rules) -> BarEngine<'a> {
+    pub(super) fn new(
+        series: &'a Series,
+        index: usize,
+        rules: Rules,
+        limits: &'a [Option<BarLimits>],
+    ) -> BarEngine<'a> {
         BarEngine {
             series,
             index,
             rules,
+            limits,
+            carried: 0,
             held: None,
             pending_exit: None,
             pending_entry: None,
@@ -82,6 +95,9 @@ impl<'a> BarEngine<'a> {
             // A gap is met with what the bar before told.
             let decided_out = decided_out.min(i.saturating_sub(1));
             let ms = self.series.bars.open_ms[i];
+            if self.is_down(i, px) {
+                return self.rest_at_down(reason, i, ms, decided_out, account);
+            }
             self.exit(Exit { reason, px, i, ms, decided_out, resolved_by: ResolvedBy::Bar }, account);
         }
     }
@@ -94,6 +110,8 @@ impl<'a> BarEngine<'a> {
             self.reject(ms, "entry", "book_invalid");
         } else if !self.series.bars.fills(i) {
             self.reject(ms, "entry", "no_volume");
+        } else if self.is_up(i, self.series.bars.open[i]) {
+            self.reject(ms, "entry", "limit_up");
         } else {
             self.enter(side, self.series.bars.open[i], i, ms, decided_in, account);
         }
@@ -102,6 +120,10 @@ impl<'a> BarEngine<'a> {
     /// Inside the bar: stop and target.
     pub(super) fn inside<A: Account>(&mut self, i: usize, account: &mut A) {
         let Some(held) = self.held else { return };
+        // Refused at the open: the whole bar lies at the limit.
+        if self.is_carried(i) {
+            return;
+        }
         let (low, high) = (self.series.bars.low[i], self.series.bars.high[i]);
         let (worst, best) = match held.side {
             Side::Long => (low, high),
@@ -121,7 +143,49 @@ impl<'a> BarEngine<'a> {
         };
         let decided_out = i.saturating_sub(1);
         let ms = self.series.known_ms(i);
+        if self.is_down(i, px) {
+            return self.rest_at_down(reason, i, ms, decided_out, account);
+        }
         self.exit(Exit { reason, px, i, ms, decided_out, resolved_by }, account);
+    }
+
+    fn limits(&self, i: usize) -> Option<BarLimits> {
+        self.limits.get(i).copied().flatten()
+    }
+
+    /// A buyer at this price waits in a queue.
+    fn is_up(&self, i: usize, px: f64) -> bool {
+        self.limits(i).is_some_and(|limits| limits.is_up(px))
+    }
+
+    /// A seller at this price likewise.
+    fn is_down(&self, i: usize, px: f64) -> bool {
+        self.limits(i).is_some_and(|limits| limits.is_down(px))
+    }
+
+    /// A refused exit rests at the down limit: it fills there if the bar trades above it, else it is carried.
+    fn rest_at_down<A: Account>(
+        &mut self,
+        reason: ExitReason,
+        i: usize,
+        ms: i64,
+        decided_out: usize,
+        account: &mut A,
+    ) {
+        self.reject(ms, reason.as_str(), "limit_down");
+        let Some(down) = self.limits(i).map(|limits| limits.down) else { return };
+        if self.is_down(i, self.series.bars.high[i]) {
+            self.carry(reason, decided_out);
+            return;
+        }
+        let (px, ms) = (down, self.series.known_ms(i));
+        self.exit(Exit { reason, px, i, ms, decided_out, resolved_by: ResolvedBy::Bar }, account);
+    }
+
+    /// The exit keeps its reason and is tried again at the next open.
+    fn carry(&mut self, reason: ExitReason, decided_out: usize) {
+        self.pending_exit = Some((reason, decided_out));
+        self.carried += 1;
     }
 
     /// Bought on the day of bar `i`, where that may not be sold on the same day.
@@ -202,7 +266,8 @@ impl<'a> BarEngine<'a> {
             None => {
                 if let Some(side) = intent.enter.filter(|_| self.exited_in != Some(i)) {
                     let (px, ms) = (self.series.bars.close[i], self.series.known_ms(i));
-                    match self.refusal(i) {
+                    let locked = self.is_up(i, px).then_some("limit_up");
+                    match self.refusal(i).or(locked) {
                         None => self.enter(side, px, i, ms, i, account),
                         Some(cause) => self.reject(ms, "entry", cause),
                     }
@@ -211,10 +276,20 @@ impl<'a> BarEngine<'a> {
         }
     }
 
+    /// An exit was refused in bar `i`, and waits for the next open.
+    fn is_carried(&self, i: usize) -> bool {
+        self.pending_exit.is_some() && self.is_down(i, self.series.bars.high[i])
+    }
+
     /// Exits at the close, or, if there is no book then, at the next open there is.
     fn exit_at_close<A: Account>(&mut self, reason: ExitReason, i: usize, account: &mut A) {
-        if let Some(cause) = self.refusal(i) {
-            self.pending_exit.get_or_insert((reason, i));
+        if self.is_carried(i) {
+            return;
+        }
+        let locked = self.is_down(i, self.series.bars.close[i]).then_some("limit_down");
+        if let Some(cause) = self.refusal(i).or(locked) {
+            let (reason, decided) = self.pending_exit.unwrap_or((reason, i));
+            self.carry(reason, decided);
             self.reject(self.series.known_ms(i), reason.as_str(), cause);
             return;
         }
@@ -265,10 +340,11 @@ impl<'a> BarEngine<'a> {
         account: &mut A,
     ) {
         let entry = self.rules.slippage.apply(side, px, self.series, i);
-        let Some(opened) = account.open(self.index, side, entry) else {
-            self.reject(entry_ms, "entry", "no_cash");
-            return;
+        let opened = match account.open(self.index, side, entry) {
+            Ok(opened) => opened,
+            Err(cause) => return self.reject(entry_ms, "entry", cause),
         };
+        self.carried = 0;
         let (sl, tp) = levels(side, entry, &self.rules.brackets);
         let (qty, notional) = (opened.qty, opened.notional);
         let slippage = (entry - px).abs() * qty;
@@ -348,7 +424,7 @@ impl<'a> BarEngine<'a> {
             resolved_by: exit.resolved_by,
             position: 0,
             entry_reason: "signal",
-            carried_days: 0,
+            carried_days: self.carried,
         });
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::dataset::Series;
+use crate::engine::ashare::BarLimits;
 use crate::engine::bar::BarEngine;
 use crate::engine::{Intent, Moment, Rejection, ResolvedBy, Rules, Trade};
 use crate::error::Error;
@@ -55,14 +56,29 @@ pub fn drive<A: Account>(
     series: &[Arc<Series>],
     rules: &Rules,
     account: &mut A,
+    decide: impl FnMut(usize, &Moment<'_>) -> Intent,
+) -> Result<Outcome, Error> {
+    drive_within(series, &[], rules, account, decide)
+}
+
+/// The same within limits of prices: one list per series, one entry per bar, `None` where there are none.
+///
+/// # Errors
+/// As of [`drive`].
+pub fn drive_within<A: Account>(
+    series: &[Arc<Series>],
+    limits: &[Vec<Option<BarLimits>>],
+    rules: &Rules,
+    account: &mut A,
     mut decide: impl FnMut(usize, &Moment<'_>) -> Intent,
 ) -> Result<Outcome, Error> {
-    let mut engines: Vec<_> =
-        series.iter().enumerate().map(|(k, series)| BarEngine::new(series, k, *rules)).collect();
+    let engine = |(k, series)| BarEngine::new(series, k, *rules, limits.get(k).map_or(&[], Vec::as_slice));
+    let mut engines: Vec<_> = series.iter().map(Arc::as_ref).enumerate().map(engine).collect();
     let mut next = vec![0usize; engines.len()];
     let mut due = Vec::with_capacity(engines.len());
     let mut equity = Vec::with_capacity(series.iter().map(|s| s.bars.len()).max().unwrap_or(0));
     while let Some(ts_ms) = due_at(&engines, &next, &mut due) {
+        account.begin_bar(ts_ms);
         for &k in &due {
             engines[k].open_exits(next[k], account);
         }

@@ -1,5 +1,6 @@
 //! From decisions to fills: what an engine is told, what it answers.
 
+pub mod ashare;
 mod bar;
 pub mod daily;
 mod drive;
@@ -9,7 +10,7 @@ mod trade;
 
 use serde::Serialize;
 
-pub use drive::{Counts, EquityPoint, Outcome, drive};
+pub use drive::{Counts, EquityPoint, Outcome, drive, drive_within};
 pub use hash::{HashTrade, run_hash};
 pub use trade::{ExitReason, Rejection, ResolvedBy, Trade};
 

@@ -102,23 +102,23 @@ fn affordable(budget: Money, price: i128, rate: i128) -> i128 {
 }
 
 impl Account for CashAccount {
-    fn open(&mut self, symbol: usize, side: Side, price: f64) -> Option<Opened> {
+    fn open(&mut self, symbol: usize, side: Side, price: f64) -> Result<Opened, &'static str> {
         let budget = self.budget();
         let slot = &mut self.slots[symbol];
         let (entry, rate) = (Money::of(price).0, slot.fees[1]);
         if entry <= 0 {
-            return None;
+            return Err("no_cash");
         }
         let qty = affordable(budget, entry, rate);
         let stake = Money(product(qty, entry));
         if stake.0 <= 0 {
-            return None;
+            return Err("no_cash");
         }
         let fee = Money(product(stake.0, rate));
         self.cash.0 -= stake.0 + fee.0;
         slot.position = Some(Position { side, qty, stake, fee });
         slot.worth = stake;
-        Some(Opened { qty: Money(qty).value(), notional: stake.value() })
+        Ok(Opened { qty: Money(qty).value(), notional: stake.value() })
     }
 
     fn close(&mut self, symbol: usize, price: f64, liquidity: Liquidity) -> Settled {

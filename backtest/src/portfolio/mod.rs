@@ -31,8 +31,13 @@ pub struct Settled {
 
 /// The books of a run: at most one position per symbol, symbols by their index in the dataset.
 pub trait Account {
-    /// Opens as large as the rules of the account allow; `None` if that is nothing.
-    fn open(&mut self, symbol: usize, side: Side, price: f64) -> Option<Opened>;
+    /// A bar begins: fees may depend on the day.
+    fn begin_bar(&mut self, _ts_ms: i64) {}
+    /// Opens as large as the rules of the account allow.
+    ///
+    /// # Errors
+    /// Why that is nothing: `no_cash` or `no_slot`.
+    fn open(&mut self, symbol: usize, side: Side, price: f64) -> Result<Opened, &'static str>;
     /// Closes all of it. Called only while the symbol is held.
     fn close(&mut self, symbol: usize, price: f64, liquidity: Liquidity) -> Settled;
     /// What closing for nothing at `price` would leave. Called only while the symbol is held.

@@ -72,10 +72,10 @@ impl Position {
 }
 
 impl Account for UnitAccount {
-    fn open(&mut self, symbol: usize, side: Side, price: f64) -> Option<Opened> {
+    fn open(&mut self, symbol: usize, side: Side, price: f64) -> Result<Opened, &'static str> {
         let slot = &mut self.slots[symbol];
         slot.position = Some(Position { side, entry: price, stake: slot.equity, worth: slot.equity });
-        Some(Opened { qty: slot.equity / price, notional: slot.equity })
+        Ok(Opened { qty: slot.equity / price, notional: slot.equity })
     }
 
     fn close(&mut self, symbol: usize, price: f64, liquidity: Liquidity) -> Settled {

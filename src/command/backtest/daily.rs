@@ -2,15 +2,18 @@
 
 use std::path::Path;
 
-use lobstream_backtest::dataset::{DailyData, Date, TICK_E4};
-use lobstream_backtest::engine::daily::{PortfolioConfig, Sizing};
-use lobstream_backtest::metrics::Conventions;
-use lobstream_backtest::model::slippage::Slippage;
+use lobstream_backtest::dataset::{Action, DailyData, Date};
 use lobstream_backtest::rules::AshareRules;
 use lobstream_backtest::{RunConfig, StrategyConfig};
+use lobstream_market::ashare::StockCode;
+use lobstream_market::calendar::Day;
 
+use super::account;
 use crate::cli;
 use crate::config::flags;
+use crate::config::run_file::RunFile;
+use crate::daily::import::{self as imported, Facts};
+use crate::daily::store::Store;
 use crate::error::Error;
 use crate::feed::daily_tables::{self, Period};
 
@@ -26,23 +29,49 @@ impl DailyRun {
     pub(super) fn load(
         args: &cli::Backtest,
         dir: &Path,
+        file: Option<&RunFile>,
         base: RunConfig,
         symbols: Vec<String>,
     ) -> Result<DailyRun, Error> {
-        let rules = match &args.rules {
-            Some(path) => AshareRules::read(path)
-                .map_err(|e| Error::usage(format!("--rules {}: {e}", path.display())))?,
-            None => AshareRules::built_in(),
-        };
+        let rules = account::rules(args)?;
         let (config, rules) =
-            settings(base, args.strategy.as_deref(), &flags::pairs("--set", &args.set)?, rules)?;
+            settings(base, file, args.strategy.as_deref(), &flags::pairs("--set", &args.set)?, rules)?;
+        let told = |flag: &Option<String>, key: fn(&RunFile) -> Option<&String>| {
+            flag.clone().or_else(|| file.and_then(key).cloned())
+        };
         let period = Period {
-            first: day("--first", args.first.as_deref())?,
-            last: day("--last", args.last.as_deref())?,
+            first: day("--first", told(&args.first, |file| file.first.as_ref()).as_deref())?,
+            last: day("--last", told(&args.last, |file| file.last.as_ref()).as_deref())?,
             symbols,
         };
-        Ok(DailyRun { data: daily_tables::read(dir, &period)?, rules, config })
+        let mut data = daily_tables::read(dir, &period)?;
+        know(&mut data, dir)?;
+        Ok(DailyRun { data, rules, config })
     }
+}
+
+/// What the store beside the tables knows of the stocks: when they were listed, and what they paid. Tables alone,
+/// without a store, do.
+fn know(data: &mut DailyData, dir: &Path) -> Result<(), Error> {
+    let facts: Facts = match Store::open_to_read(dir) {
+        Ok(store) => imported::facts(&store)?,
+        Err(Error::Missing { .. }) => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    let date = |day: Day| Date::new(day.number());
+    for stock in &mut data.stocks {
+        let Ok(code) = stock.code.parse::<StockCode>() else { continue };
+        if let Some(basic) = facts.basic.get(&code) {
+            (stock.listed, stock.delisted) =
+                (basic.list_date.and_then(date), basic.delist_date.and_then(date));
+        }
+        let e8 = |x: f64| (x * 1e8).round() as i64;
+        let action = |a: &imported::Action| {
+            Some(Action { ex_date: date(a.ex_date)?, cash_e8: e8(a.cash), shares_e8: e8(a.shares) })
+        };
+        stock.actions = facts.actions.get(&code).into_iter().flatten().filter_map(action).collect();
+    }
+    Ok(())
 }
 
 fn day(flag: &str, text: Option<&str>) -> Result<Option<Date>, Error> {
@@ -50,71 +79,60 @@ fn day(flag: &str, text: Option<&str>) -> Result<Option<Date>, Error> {
     text.map(parse).transpose()
 }
 
-/// Parameters of run and account are named here; all others are the strategy's.
+/// Parameters of run and account are taken first; all others are the strategy's.
 ///
 /// What a file says of `bollinger_micro` stays unless a flag says otherwise.
 fn settings(
     base: RunConfig,
+    file: Option<&RunFile>,
     strategy: Option<&str>,
     pairs: &[(&str, &str)],
-    mut rules: AshareRules,
+    rules: AshareRules,
 ) -> Result<(RunConfig, AshareRules), Error> {
-    let mut run = RunConfig { conventions: Conventions::ASHARE, ..base };
-    let (mut account, mut rest) = (PortfolioConfig::default(), Vec::new());
-    let (mut rate, mut min) = (None, None);
-    for &(name, value) in pairs {
-        let wrong = |what: &str| Error::usage(format!("--set {name}={value}: {what}"));
-        let number = || value.parse::<f64>().map_err(|_| wrong("write a number"));
-        let whole = || value.parse::<i64>().map_err(|_| wrong("write a whole number"));
-        let flag = || value.parse::<bool>().map_err(|_| wrong("write true or false"));
-        match name {
-            "cash" => run.cash = number()?,
-            "max_positions" => {
-                account.max_positions = usize::try_from(whole()?).map_err(|_| wrong("write 1 or more"))?;
-            }
-            "sizing" => account.sizing = sizing(value).ok_or_else(|| wrong(SIZINGS))?,
-            "volume_cap" if value == "none" => account.volume_cap = None,
-            "volume_cap" => account.volume_cap = Some(number()?),
-            "slippage_ticks" => account.slippage_ticks = whole()?,
-            "commission" => rate = Some(number()?),
-            "commission_min" => min = Some(number()?),
-            "actions" => account.apply_actions = flag()?,
-            "extrapolate" => rules.extrapolate = flag()?,
-            _ => rest.push((name, value)),
-        }
-    }
-    if rate.is_some() || min.is_some() {
-        rules = rules.with_commission(rate.unwrap_or(0.000_25), min.unwrap_or(5.0))?;
-    }
+    let (own, rest) = account::split(pairs);
+    let (mut run, rules) = account::settings(base, file, &own, rules)?;
     let name = strategy.unwrap_or("bollinger_micro");
     let said = run.strategy.params();
     let kept = said.iter().filter(|_| run.strategy.name() == name);
     let kept = kept.map(|(name, value, _)| (*name, value.as_str()));
     run.strategy = StrategyConfig::parse(name, kept.chain(rest))?;
-    let n = u32::try_from(account.slippage_ticks).unwrap_or(u32::MAX);
-    run.slippage = Slippage::Ticks { n, tick: TICK_E4 as f64 / 1e4 };
-    run.portfolio = Some(account);
     Ok((run, rules))
-}
-
-const SIZINGS: &str = "write slot, cash:CNY, qty:SHARES or risk:SHARE";
-
-fn sizing(text: &str) -> Option<Sizing> {
-    match text.split_once(':') {
-        None => (text == "slot").then_some(Sizing::Slot),
-        Some(("cash", value)) => value.parse().ok().map(Sizing::FixedCash),
-        Some(("qty", value)) => value.parse().ok().map(Sizing::FixedQty),
-        Some(("risk", value)) => value.parse().ok().map(Sizing::Risk),
-        Some(_) => None,
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use lobstream_backtest::engine::daily::Sizing;
+
     use super::*;
 
     fn set(pairs: &[(&str, &str)]) -> Result<(RunConfig, AshareRules), Error> {
-        settings(RunConfig::default(), None, pairs, AshareRules::built_in())
+        settings(RunConfig::default(), None, None, pairs, AshareRules::built_in())
+    }
+
+    #[test]
+    fn the_store_tells_when_a_stock_was_listed_and_what_it_paid() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            path
+        };
+        let files = [
+            file("basic.csv", "ts_code,name,list_date\n600010.SH,X,20100305\n"),
+            file("actions.csv", "ts_code,ex_date,cash,shares\n600010.SH,20250604,0.25,0.3\n"),
+        ];
+        let store = Store::open_to_write(&dir.path().join("daily")).expect("a store");
+        imported::import(&store, &files, None, |_| {}).expect("imported");
+        drop(store);
+        let stock = lobstream_backtest::dataset::Stock { code: "600010.SH".to_owned(), ..Default::default() };
+        let mut data = DailyData { stocks: vec![stock], ..DailyData::default() };
+        know(&mut data, &dir.path().join("elsewhere")).expect("tables alone do");
+        assert_eq!(data.stocks[0].listed, None);
+        know(&mut data, &dir.path().join("daily")).expect("known");
+        let stock = &data.stocks[0];
+        assert_eq!(stock.listed, Date::new(20_100_305));
+        let ex_date = Date::new(20_250_604).expect("a day");
+        assert_eq!(stock.actions, [Action { ex_date, cash_e8: 25_000_000, shares_e8: 30_000_000 }]);
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod study;
 mod table;
 mod watch;
 
+use std::path::Path;
+
 use lobstream_market::ashare::StockCode;
 use lobstream_market::calendar::{Calendar, Day};
 
@@ -15,6 +17,11 @@ use crate::cli::daily::{Daily, DailyImport};
 use crate::daily::history;
 use crate::daily::store::Store;
 use crate::error::Error;
+
+/// All stored rows of a table as FILE.csv or FILE.parquet.
+pub(super) fn export_table(dir: &Path, name: &str, out: &Path) -> Result<(), Error> {
+    table::export(dir, name, None, out)
+}
 
 pub(super) fn execute(args: &Daily) -> Result<(), Error> {
     match args {

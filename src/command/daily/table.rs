@@ -27,11 +27,29 @@ use crate::error::Error;
 use crate::parquet::Table;
 
 pub(super) fn execute(args: &DailyTable) -> Result<(), Error> {
-    let store = Store::open_to_read(&args.place.dir)?;
     let symbol = args.symbol.as_deref().map(stock).transpose()?;
-    let days = if symbol.is_none() && args.out.is_none() { 1 } else { args.last as usize };
-    let days = if args.out.is_some() { usize::MAX } else { days };
-    let (columns, cells) = match args.table.as_str() {
+    if let Some(out) = &args.out {
+        return export(&args.place.dir, &args.table, symbol, out);
+    }
+    let days = if symbol.is_none() { 1 } else { args.last as usize };
+    let (columns, cells) = stored(&args.place.dir, &args.table, symbol, days)?;
+    say(shown(columns, cells));
+    Ok(())
+}
+
+/// All stored rows of a table, of one stock or of all, as FILE.csv or FILE.parquet.
+pub(super) fn export(dir: &Path, table: &str, symbol: Option<StockCode>, out: &Path) -> Result<(), Error> {
+    let (columns, cells) = stored(dir, table, symbol, usize::MAX)?;
+    let n = cells.len();
+    write(out, columns, cells)?;
+    say(format!("{n} rows written to {}", out.display()));
+    Ok(())
+}
+
+/// Rows of the last days that have any; at least one.
+fn stored(dir: &Path, table: &str, symbol: Option<StockCode>, days: usize) -> Result<Rows, Error> {
+    let store = Store::open_to_read(dir)?;
+    let found = match table {
         StockDailyRow::TABLE => rows::<StockDailyRow>(&store, symbol, days)?,
         BollingerRow::TABLE => rows::<BollingerRow>(&store, symbol, days)?,
         PoolRow::TABLE => rows::<PoolRow>(&store, symbol, days)?,
@@ -45,19 +63,11 @@ pub(super) fn execute(args: &DailyTable) -> Result<(), Error> {
             return Err(Error::usage(format!("{other:?} is no table: write {known}")));
         }
     };
-    if cells.is_empty() {
+    if found.1.is_empty() {
         let of = symbol.map_or_else(String::new, |s| format!(" of {s}"));
-        return Err(Error::Missing { what: format!("no row{of} is stored in {}", args.table) });
+        return Err(Error::Missing { what: format!("no row{of} is stored in {table}") });
     }
-    match &args.out {
-        Some(path) => {
-            let n = cells.len();
-            write(path, columns, cells)?;
-            say(format!("{n} rows written to {}", path.display()));
-        }
-        None => say(shown(columns, cells)),
-    }
-    Ok(())
+    Ok(found)
 }
 
 type Rows = (&'static [Column], Vec<Vec<Cell>>);

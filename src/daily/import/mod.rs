@@ -22,6 +22,14 @@ use super::hash;
 use super::store::{Store, Writer};
 use crate::error::{Error, InputError, InputKind};
 
+/// What is known of stocks beside their bars; nothing without an import.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn facts(store: &Store) -> Result<Facts, Error> {
+    Ok(store.get("facts", "all")?.unwrap_or_default())
+}
+
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
@@ -48,7 +56,7 @@ pub fn import(
     mut progress: impl FnMut(&str),
 ) -> Result<Imported, Error> {
     let (mut done, mut all) = (Imported::default(), Bars::new());
-    let mut facts: Facts = store.get("facts", "all")?.unwrap_or_default();
+    let mut facts = facts(store)?;
     for path in files {
         let name = path.display().to_string();
         // The one thing a file of prices does not tell about them.

@@ -1,0 +1,96 @@
+//! The limits between which each bar of a stock may trade.
+
+use crate::dataset::{Date, Series};
+use crate::error::Error;
+use crate::model::ashare_fee::OrderSide;
+use crate::model::money::Fen;
+use crate::rules::{AshareRules, Board};
+
+/// Highest and lowest price of a day, CNY.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BarLimits {
+    /// A buyer at this price waits in a queue.
+    pub up: f64,
+    /// A seller at this price likewise.
+    pub down: f64,
+}
+
+/// Less than this apart are equal prices: files write 25.82 in several ways.
+const APART: f64 = 1e-6;
+
+impl BarLimits {
+    pub(in crate::engine) fn is_up(&self, px: f64) -> bool {
+        px >= self.up - APART
+    }
+
+    pub(in crate::engine) fn is_down(&self, px: f64) -> bool {
+        px <= self.down + APART
+    }
+}
+
+/// Limits of each bar around the last close of the day before; `None` on the first day, whose reference price is not
+/// known. Bars do not tell an ex-date, special treatment or the day of listing: limits are only about right then.
+///
+/// # Errors
+/// A day before the first row of a rule, also of fees: nothing is traded then.
+pub fn day_limits(series: &Series, rules: &AshareRules) -> Result<Vec<Option<BarLimits>>, Error> {
+    let bars = &series.bars;
+    let (mut now, mut close, mut today): (Option<Date>, Option<f64>, Option<BarLimits>) = (None, None, None);
+    let mut limits = Vec::with_capacity(bars.len());
+    for i in 0..bars.len() {
+        let date = Date::of(bars.ts_ms[i]);
+        if now != Some(date) {
+            covered(series, rules, date)?;
+            let of = |close: f64| rules.limits(&series.symbol, false, date, (close * 100.0).round() as i64);
+            let ticks = close.map(of).transpose()?;
+            today = ticks.map(|t| BarLimits { up: t.up as f64 / 100.0, down: t.down as f64 / 100.0 });
+            now = Some(date);
+        }
+        close = Some(bars.close[i]);
+        limits.push(today);
+    }
+    Ok(limits)
+}
+
+/// Everything that an order of the day may ask for has a rule.
+fn covered(series: &Series, rules: &AshareRules, date: Date) -> Result<(), Error> {
+    rules.limit_percent(Board::of_code(&series.symbol), false, date)?;
+    rules.settlement_days(date)?;
+    rules.fees(OrderSide::Buy, Fen::ZERO, date)?;
+    rules.fees(OrderSide::Sell, Fen::ZERO, date).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(symbol: &str, closes: &[f64]) -> Series {
+        let bars: Vec<[f64; 4]> = closes.iter().map(|px| [*px; 4]).collect();
+        let start_ms = "2023-06-05".parse::<Date>().expect("a day").midnight_ms();
+        Series::from_ohlc("ashare", symbol, 86_400_000, start_ms, &bars).expect("bars")
+    }
+
+    #[test]
+    fn limits_follow_the_close_of_the_day_before() {
+        let rules = AshareRules::built_in();
+        let limits =
+            |symbol: &str| day_limits(&series(symbol, &[23.47, 25.8, 25.8]), &rules).expect("covered");
+        let [first, second, _] = limits("600000.SH").try_into().expect("three bars");
+        assert_eq!((first, second), (None, Some(BarLimits { up: 25.82, down: 21.12 })));
+        assert_eq!(limits("300001.SZ")[1], Some(BarLimits { up: 28.16, down: 18.78 }));
+        let second = second.expect("limits");
+        assert!(second.is_up(25.820_000_000_000_004) && !second.is_up(25.81) && second.is_down(21.12));
+    }
+
+    #[test]
+    fn a_day_without_rules_is_refused() {
+        let bars = [[10.0; 4]; 2];
+        let old = "2001-06-05".parse::<Date>().expect("a day").midnight_ms();
+        let series = Series::from_ohlc("ashare", "600000.SH", 86_400_000, old, &bars).expect("bars");
+        let error = day_limits(&series, &AshareRules::built_in()).expect_err("too early");
+        assert_eq!(error.exit_code(), 4, "{error}");
+        let mut far = AshareRules::built_in();
+        far.extrapolate = true;
+        assert!(day_limits(&series, &far).is_ok());
+    }
+}

@@ -1,0 +1,7 @@
+//! Bars of A shares on the bar engine: limits of the day, whole lots, dated fees, an account in fen.
+
+mod account;
+mod limits;
+
+pub use account::AshareAccount;
+pub use limits::{BarLimits, day_limits};

@@ -140,7 +140,8 @@ fn a_run_written_for_vectorbt_holds_the_trades_of_its_own_bars() {
     lobstream(&[&args[..], &rule, &["--set", "fill=close", "--set", "slippage_bp=0"]].concat()).ok();
     let (bars, trades) =
         (csv(&format!("{out}/vectorbt_000001.csv")), csv(&format!("{out}/vectorbt_000001_trades.csv")));
-    let (mut held, mut expected): (Option<(usize, f64)>, Vec<(usize, usize, f64)>) = (None, Vec::new());
+    let mut held: Option<(usize, f64)> = None;
+    let mut expected: Vec<(usize, usize, f64)> = Vec::new();
     for (i, bar) in bars.iter().enumerate() {
         let px = |name: &str| bar[name].parse::<f64>().expect("a price");
         let (open, close) = (px("open"), px("close"));

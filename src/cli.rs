@@ -225,6 +225,10 @@ pub struct Run {
     /// transactions. An embedded log is exactly-once either way.
     #[arg(long, default_value = "exactly-once", value_parser = ["exactly-once", "at-least-once"])]
     pub guarantee: String,
+    /// Keep warm copies of other processes' state on Kafka, so that taking over costs little: which process this is,
+    /// from 0, of how many, such as 0/2; with two copies of each task 0/3x2. Each process needs a state folder of its own.
+    #[arg(long, value_name = "I/N[xCOPIES]")]
+    pub standby: Option<String>,
     /// Print the topology and stop.
     #[arg(long)]
     pub describe: bool,

@@ -166,6 +166,7 @@ fn process(
         instance: INSTANCE.to_owned(),
         sharing: Sharing::Static,
         guarantee: Guarantee::ExactlyOnce,
+        standby: None,
     };
     let line = spinner("run");
     let ran = run(&options, log, stop, |now| {

@@ -14,7 +14,7 @@ use lobstream_streams::log::{self, Log, TopicName, TopicSpec};
 use lobstream_streams::replay::Handover;
 use lobstream_streams::runtime::metrics::Progress;
 use lobstream_streams::runtime::{App, Until};
-use lobstream_streams::settings::{GroupProtocol, Guarantee, Settings, Sharing};
+use lobstream_streams::settings::{GroupProtocol, Guarantee, Settings, Sharing, Standby};
 
 use super::progress::spinner;
 use super::{interrupted, note, say};
@@ -47,6 +47,7 @@ pub(super) struct RunOptions {
     pub(super) instance: String,
     pub(super) sharing: Sharing,
     pub(super) guarantee: Guarantee,
+    pub(super) standby: Option<Standby>,
 }
 
 /// What was done.
@@ -78,6 +79,7 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
         instance: args.instance.clone(),
         sharing: sharing(&args.assignment, &args.group_protocol),
         guarantee: guarantee(&args.guarantee),
+        standby: args.standby.as_deref().map(|text| flags::standby("--standby", text)).transpose()?,
     };
     let log = match &args.archive {
         Some(archive) => behind(archive, log, &options.pipeline)?,
@@ -261,6 +263,7 @@ fn apps(
     settings.instance.clone_from(&options.instance);
     settings.assignment = options.sharing;
     settings.guarantee = options.guarantee;
+    settings.standby = options.standby;
     let app = |&venue: &Venue| {
         let topology = topology(&options.pipeline, venue)?;
         let app = App::new(topology, Arc::clone(log), settings.clone(), Arc::new(clock));

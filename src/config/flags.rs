@@ -6,6 +6,7 @@ use std::time::Duration;
 use lobstream_market::instrument::{Symbol, Venue};
 use lobstream_market::price::Step;
 use lobstream_streams::replay::Speed;
+use lobstream_streams::settings::Standby;
 use lobstream_streams::time::Ts;
 
 use crate::error::Error;
@@ -98,6 +99,24 @@ pub fn venue(flag: &str, text: &str) -> Result<Venue, Error> {
     Venue::from_str(text).map_err(|e| Error::usage(format!("{flag}: {e}")))
 }
 
+/// Which process this is of how many that keep copies for each other: `0/2`, or with two copies of each task `0/3x2`.
+///
+/// # Errors
+/// Names the flag.
+pub fn standby(flag: &str, text: &str) -> Result<Standby, Error> {
+    let (place, copies) = text.split_once('x').unwrap_or((text, "1"));
+    let numbers = place.split_once('/').and_then(|(index, of)| {
+        Some(Standby { index: index.parse().ok()?, of: of.parse().ok()?, copies: copies.parse().ok()? })
+    });
+    numbers
+        .filter(|it| it.of >= 2 && it.index < it.of && (1..=2).contains(&it.copies) && it.copies < it.of)
+        .ok_or_else(|| {
+            Error::usage(format!(
+                "{flag} {text}: write the number of this process, from 0, and how many there are, such as 0/2; with two copies 0/3x2"
+            ))
+        })
+}
+
 /// A step of price or quantity.
 ///
 /// # Errors
@@ -168,6 +187,19 @@ mod tests {
         for bad in ["", "5", "s", "1.5s", "-1s", "5 s", "99999999999999999999h", "18446744073709551615h"] {
             let error = duration("--max-gap", bad).expect_err(bad).to_string();
             assert!(error.contains("--max-gap"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_keeps_copies_is_one_of_several() {
+        assert_eq!(
+            standby("--standby", "0/2").expect("first of two"),
+            Standby { index: 0, of: 2, copies: 1 }
+        );
+        assert_eq!(standby("--standby", "2/3x2").expect("two each"), Standby { index: 2, of: 3, copies: 2 });
+        for bad in ["", "1", "0/1", "2/2", "-1/2", "0/2x2", "0/3x0", "0/4x3", "a/b", "0/2x"] {
+            let error = standby("--standby", bad).expect_err(bad).to_string();
+            assert!(error.contains("--standby"), "{error}");
         }
     }
 

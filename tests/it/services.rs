@@ -101,11 +101,13 @@ fn two_processes_share_an_application() {
         lobstream(&["replay", &files[0], &files[1], "--log", &s.log, "--topic-prefix", &prefix]).ok();
         let run = ["run", "--log", &s.log, "--topic-prefix", &prefix, "--app", &app, "--rules", &rules];
         let more = ["--state", &state, "--guarantee", guarantee, "--until-end"];
-        let start = |instance| {
-            let args: Vec<&str> = run.iter().chain(&more).copied().chain(["--instance", instance]).collect();
+        // Each keeps copies of the other's state, which changes nothing.
+        let start = |(instance, place)| {
+            let own = ["--instance", instance, "--standby", place];
+            let args: Vec<&str> = run.iter().chain(&more).copied().chain(own).collect();
             command(&args).spawn().expect("start")
         };
-        for mut process in ["a", "b"].map(start) {
+        for mut process in [("a", "0/2"), ("b", "1/2")].map(start) {
             assert!(process.wait().expect("wait").success(), "{guarantee}");
         }
         // Nothing is left to do but to store what those two wrote.

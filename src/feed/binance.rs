@@ -2,6 +2,7 @@
 
 mod fields;
 mod frame;
+mod quick;
 pub(crate) mod rest;
 pub(crate) mod scan;
 pub(crate) mod wire;

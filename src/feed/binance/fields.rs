@@ -10,7 +10,7 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use crate::feed::numbers::LevelText;
 
 /// `b` and `a`: levels of a book, a price of a ticker, the number of an aggregate trade.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Field<'a> {
     #[default]
     Absent,
@@ -75,6 +75,7 @@ impl<'de> Visitor<'de> for FieldVisitor {
 }
 
 /// `[[px, qty, …], …]`; what follows the quantity is skipped.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Levels<'a>(pub(super) Vec<LevelText<'a>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Levels<'a> {

@@ -12,7 +12,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use crate::feed::binance::fields::{Field, Levels};
 
 /// All fields of all kinds, with Binance's names. What a kind does not have is absent.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq)]
 #[expect(non_snake_case, reason = "the venue's names, which differ in case only")]
 pub(super) struct Wire<'a> {
     pub(super) e: Option<&'a str>,
@@ -43,7 +43,7 @@ pub(super) struct Wire<'a> {
 }
 
 /// One text.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Frame<'a> {
     pub(super) stream: Option<&'a str>,
     pub(super) data: Data,
@@ -52,7 +52,7 @@ pub(super) struct Frame<'a> {
 }
 
 /// What stands under `data`.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Data {
     /// Nothing.
     #[default]

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::feed::binance::fields::{Loose, Object};
 use crate::feed::binance::frame::{Data, Frame, Wire};
+use crate::feed::binance::quick;
 use crate::feed::numbers::LevelText;
 
 /// One message of Binance.
@@ -103,7 +104,8 @@ pub(crate) fn parse(json: &[u8]) -> Result<Parsed<'_>, WireError> {
     let Ok(json) = std::str::from_utf8(json) else {
         return Err(WireError { reason: "not UTF-8".into(), symbol: None, kind: None });
     };
-    let mut frame = match Frame::read(json) {
+    let read = quick::read(json).map_or_else(|| Frame::read(json), Ok);
+    let mut frame = match read {
         Ok(frame) => frame,
         Err(error) => return unusual(json, &error),
     };

@@ -1,9 +1,11 @@
 //! What is traded where, and its least steps of price and quantity.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::DataError;
 use crate::price::Step;
@@ -55,19 +57,41 @@ impl FromStr for Venue {
     }
 }
 
-/// A symbol as the venue writes it, in upper case.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Symbol(String);
+/// A symbol as the venue writes it, in upper case. A copy shares its text: every event has one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Symbol(Arc<str>);
 
 impl Symbol {
     /// From the venue's text.
     pub fn new(text: &str) -> Symbol {
-        Symbol(text.to_ascii_uppercase())
+        match text.bytes().any(|b| b.is_ascii_lowercase()) {
+            true => Symbol(text.to_ascii_uppercase().into()),
+            false => Symbol(text.into()),
+        }
     }
 
     /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// So that a map of symbols can be asked with a text, which must be in upper case.
+impl Borrow<str> for Symbol {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for Symbol {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Symbol {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Symbol, D::Error> {
+        String::deserialize(deserializer).map(|text| Symbol(text.into()))
     }
 }
 

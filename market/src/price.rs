@@ -152,6 +152,40 @@ impl Step {
         Ok(scaled / self.numerator)
     }
 
+    /// How many steps the number in a text is: as [`Decimal::parse`] and [`Step::count`] say, but what venues send is
+    /// counted on the way and without a division.
+    ///
+    /// # Errors
+    /// Those of both.
+    pub fn count_text(self, text: &str) -> Result<i64, DataError> {
+        let counted = self.count_digits(text.as_bytes());
+        counted.map_or_else(|| Decimal::parse(text).and_then(|value| self.count(value)), Ok)
+    }
+
+    /// `digits(.digits)?` in powers of ten, with nothing but zeros beyond the step's decimals. `None`: not so simple.
+    fn count_digits(self, text: &[u8]) -> Option<i64> {
+        let digit = |b: &u8| Some(b.wrapping_sub(b'0')).filter(|d| *d < 10).map(i64::from);
+        // So many digits, with zeros for those that are missing, may be more than fit; so many bytes are not.
+        if self.numerator != 1 || text.is_empty() || text.len() > 18 {
+            return None;
+        }
+        let point = text.iter().position(|b| *b == b'.').unwrap_or(text.len());
+        let (whole, part) = (&text[..point], text.get(point + 1..));
+        if whole.is_empty() || part.is_some_and(<[u8]>::is_empty) {
+            return None;
+        }
+        let part = part.unwrap_or_default();
+        let kept = part.len().min(self.decimals.into());
+        let digits = whole.iter().chain(&part[..kept]);
+        let mut count = 0i64;
+        for b in digits {
+            count = count * 10 + digit(b)?;
+        }
+        let zeros = part[kept..].iter().all(|b| *b == b'0');
+        let missing = usize::from(self.decimals) - kept;
+        zeros.then(|| count.checked_mul(POW10[missing])).flatten()
+    }
+
     /// `n` steps as a float: one exact product, one division, so it equals the parsed decimal text.
     pub fn value(self, n: i128) -> f64 {
         (n * i128::from(self.numerator)) as f64 / POW10[usize::from(self.decimals)] as f64
@@ -189,6 +223,9 @@ impl fmt::Display for Step {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
+
     use super::*;
 
     #[test]
@@ -214,6 +251,31 @@ mod tests {
         assert_eq!(five.count(Decimal::parse("1.15").expect("number")), Ok(23));
         assert!(five.count(Decimal::parse("1.16").expect("number")).is_err());
         assert!(Step::parse("0").is_err() && Step::parse("-1").is_err());
+    }
+
+    /// The short way is the long one: the same numbers, refused for the same reason.
+    #[test]
+    fn a_text_counts_as_its_number_does() {
+        let check = |step: Step, text: &str| {
+            let expected = Decimal::parse(text).and_then(|value| step.count(value));
+            assert_eq!(step.count_text(text), expected, "{text} in {step}");
+        };
+        const STEPS: [&str; 6] = ["1", "0.1", "0.05", "0.01", "0.000001", "25"];
+        let text = "-?[0-9]{0,10}[.]?[0-9]{0,3}0{0,10}";
+        let mut runner = TestRunner::default();
+        let outcome = runner.run(&(prop::sample::select(&STEPS[..]), text), |(step, text)| {
+            check(Step::parse(step).expect("a step"), &text);
+            Ok(())
+        });
+        assert_eq!(outcome, Ok(()));
+        let odd = [
+            "", ".", "5.", ".5", "0.0", "1.2.0", "1..0", "1.0.0", "1x", "1.x0", "x.00", "-1.50", "-0", "+1.0",
+        ];
+        let long =
+            ["123456789012345678", "1234567890123456789", "1.00000000000000000", "1.0000000000000000000"];
+        for text in odd.into_iter().chain(long) {
+            STEPS.iter().for_each(|step| check(Step::parse(step).expect("a step"), text));
+        }
     }
 
     #[test]

@@ -29,7 +29,12 @@ impl Bad {
 }
 
 pub(crate) fn levels(texts: &[LevelText<'_>], field: &str, known: &Known) -> Result<Vec<Level>, Bad> {
-    texts.iter().map(|text| level(*text, field, known)).collect()
+    // Collecting would not know how many come, because one of them may be refused.
+    let mut levels = Vec::with_capacity(texts.len());
+    for text in texts {
+        levels.push(level(*text, field, known)?);
+    }
+    Ok(levels)
 }
 
 pub(crate) fn level(text: LevelText<'_>, field: &str, known: &Known) -> Result<Level, Bad> {
@@ -37,20 +42,25 @@ pub(crate) fn level(text: LevelText<'_>, field: &str, known: &Known) -> Result<L
 }
 
 pub(crate) fn px(text: &str, field: &str, known: &Known) -> Result<Ticks, Bad> {
-    let step = known.instrument.tick_size;
-    let counted = Decimal::parse(text).and_then(|d| step.count(d));
+    let counted = known.instrument.tick_size.count_text(text);
     counted
         .map(Ticks)
         .map_err(|error| bad("tick", known.tick_from, RefusedReason::BadPrice, text, field, error))
 }
 
 pub(crate) fn qty(text: &str, field: &str, known: &Known) -> Result<Lots, Bad> {
-    let step = known.instrument.lot_size;
-    let counted = Decimal::parse(text).and_then(|d| match d.mantissa < 0 {
-        true => Err(DataError::NegativeQuantity { text: text.to_owned() }),
-        false => step.count(d),
-    });
+    let counted = match text.starts_with('-') {
+        true => not_negative(text).and_then(|value| known.instrument.lot_size.count(value)),
+        false => known.instrument.lot_size.count_text(text),
+    };
     counted.map(Lots).map_err(|error| bad("lot", known.lot_from, RefusedReason::BadQty, text, field, error))
+}
+
+fn not_negative(text: &str) -> Result<Decimal, DataError> {
+    Decimal::parse(text).and_then(|value| match value.mantissa < 0 {
+        true => Err(DataError::NegativeQuantity { text: text.to_owned() }),
+        false => Ok(value),
+    })
 }
 
 fn bad(step: &str, from: Origin, reason: RefusedReason, text: &str, field: &str, error: DataError) -> Bad {

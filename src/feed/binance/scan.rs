@@ -52,7 +52,7 @@ impl Scan {
         match parsed.message {
             Message::Depth(m) => self.levels(m.symbol, &[&m.bids, &m.asks]),
             Message::Trade(m) => {
-                if !m.aggregate {
+                if !m.aggregate && !self.single_trades.contains(m.symbol) {
                     self.single_trades.insert(Symbol::new(m.symbol));
                 }
                 self.levels(m.symbol, &[&[[m.px, m.qty]]]);
@@ -88,10 +88,14 @@ impl Scan {
     }
 
     fn levels(&mut self, symbol: &str, sides: &[&[LevelText<'_>]]) {
-        let symbol = Symbol::new(symbol);
-        let evidence = self.symbols.entry(symbol.clone()).or_default();
+        if !self.seen.contains(symbol) {
+            self.seen.insert(Symbol::new(symbol));
+        }
+        let evidence = match self.symbols.get_mut(symbol) {
+            Some(evidence) => evidence,
+            None => self.symbols.entry(Symbol::new(symbol)).or_default(),
+        };
         sides.iter().copied().flatten().for_each(|[px, qty]| evidence.see(px, qty));
-        self.seen.insert(symbol);
     }
 
     /// Did it see any message of Binance?

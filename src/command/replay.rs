@@ -127,7 +127,8 @@ pub(super) fn pour<F: Feed + Send>(
     show: impl FnMut(Far),
 ) -> Result<Poured, Error> {
     let clock = Clock::start();
-    let writer = TopicWriter::open(&**log, options)?;
+    let bulk = pace.speed == Speed::Max && !pace.control;
+    let writer = TopicWriter::open(&**log, WriterOptions { bulk, ..options })?;
     let player = Player::new(pace, &clock, stop);
     let poured = read_ahead(feed, |ahead| write(ahead, writer, player, show))?;
     Ok(Poured { report: feed.report(), took: clock.mono().0, ..poured })

@@ -43,6 +43,9 @@ pub struct WriterOptions {
     pub disorder: Duration,
     /// How long the log may take to acknowledge what was sent. Default 60 s.
     pub drain_within: Duration,
+    /// Nobody waits for single records: the log may let them travel in large lots, a tenth of a second later.
+    /// Default: no.
+    pub bulk: bool,
 }
 
 impl Default for WriterOptions {
@@ -53,6 +56,7 @@ impl Default for WriterOptions {
             beacon_every: Duration::from_millis(250),
             disorder: EventClock::DISORDER,
             drain_within: Duration::from_secs(60),
+            bulk: false,
         }
     }
 }
@@ -138,7 +142,10 @@ impl<'l> TopicWriter<'l> {
     /// # Errors
     /// The log gives no producer.
     pub fn open(log: &'l dyn Log, options: WriterOptions) -> Result<TopicWriter<'l>, Error> {
-        let mut producer = log.producer(&ProducerOptions::default())?;
+        let mut producer = match options.bulk {
+            true => log.bulk_producer()?,
+            false => log.producer(&ProducerOptions::default())?,
+        };
         producer.init()?;
         Ok(TopicWriter {
             log,
@@ -355,17 +362,19 @@ fn disorder_ns(options: &WriterOptions) -> i64 {
     i64::try_from(options.disorder.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// A full buffer means that the log is slower than the feed: wait until it has caught up.
+/// A full buffer means that the log is slower than the feed. What makes room by itself is asked again, for up to a
+/// millisecond each time; the rest wants everything written first.
+const ASKED_AGAIN: u32 = 100;
+
 fn send(producer: &mut dyn Producer, record: OutRecord<'_>, within: Duration) -> Result<(), Error> {
-    loop {
+    for asked in 0u32.. {
         match producer.send(record) {
-            Ok(()) => return Ok(()),
-            Err(SendError::Full) => {
-                producer.drain(within)?;
-            }
-            Err(error) => return Err(error.into()),
+            Err(SendError::Full) if asked < ASKED_AGAIN => {}
+            Err(SendError::Full) => drop(producer.drain(within)?),
+            done => return Ok(done?),
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

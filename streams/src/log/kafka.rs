@@ -81,7 +81,13 @@ impl Log for KafkaLog {
     }
 
     fn producer(&self, options: &ProducerOptions) -> Result<Box<dyn Producer>, LogError> {
-        Ok(Box::new(producer::KafkaProducer::new(self.cluster.brokers(), options)?))
+        let client = settings::producer(self.cluster.brokers(), options.transactional_id.as_deref());
+        Ok(Box::new(producer::KafkaProducer::new(&client, options)?))
+    }
+
+    fn bulk_producer(&self) -> Result<Box<dyn Producer>, LogError> {
+        let client = settings::bulk_producer(self.cluster.brokers());
+        Ok(Box::new(producer::KafkaProducer::new(&client, &ProducerOptions::default())?))
     }
 
     fn state(&self) -> Option<Arc<Env>> {

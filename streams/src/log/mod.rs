@@ -178,6 +178,14 @@ pub trait Log: Send + Sync {
     fn consumer(&self, options: &ConsumerOptions) -> Result<Box<dyn Consumer>, LogError>;
     /// A writer.
     fn producer(&self, options: &ProducerOptions) -> Result<Box<dyn Producer>, LogError>;
+    /// A writer without a transactional id for a load of records that nobody waits for one by one: they may lie for
+    /// up to a tenth of a second to travel with others, and [`Producer::drain`] need not tell offsets.
+    ///
+    /// # Errors
+    /// As [`Log::producer`].
+    fn bulk_producer(&self) -> Result<Box<dyn Producer>, LogError> {
+        self.producer(&ProducerOptions::default())
+    }
     /// The environment in which [`Producer::ship`]ped state lies, if this log keeps state beside its
     /// records. `None`: a task keeps an environment of its own.
     fn state(&self) -> Option<Arc<Env>>;

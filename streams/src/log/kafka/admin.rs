@@ -101,7 +101,7 @@ fn check(cluster: &Cluster, admin: &Admin, spec: &TopicSpec, found: u32) -> Resu
         return Ok(());
     };
     mismatch(format!(
-        "{name}={}, which would lose records that are to be kept; change it with\n  \
+        "{name}={}, which would lose what is to be kept; change it with\n  \
          kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {} --add-config {name}={value}",
         settings.get(name).map_or("", String::as_str),
         cluster.brokers(),
@@ -112,6 +112,10 @@ fn check(cluster: &Cluster, admin: &Admin, spec: &TopicSpec, found: u32) -> Resu
 /// The first setting that does not keep what the specification keeps, and a value that does.
 fn wrong<'a>(spec: &TopicSpec, setting: impl Fn(&str) -> &'a str) -> Option<(&'static str, String)> {
     let number = |name| setting(name).parse::<i64>().unwrap_or(-1);
+    // The time of a record is in its headers only where this could not hold it.
+    if setting("message.timestamp.type") == "LogAppendTime" {
+        return Some(("message.timestamp.type", "CreateTime".to_owned()));
+    }
     let cleanup: Vec<_> = setting("cleanup.policy").split(',').collect();
     if cleanup.contains(&"compact") != spec.compact {
         // Values that contain a comma stand in brackets.
@@ -182,6 +186,8 @@ mod tests {
         let fix = |name, value: &str| Some((name, value.to_owned()));
 
         assert_eq!(found(&forever, &[]), None);
+        let by_broker = [("message.timestamp.type", "LogAppendTime")];
+        assert_eq!(found(&forever, &by_broker), fix("message.timestamp.type", "CreateTime"));
         assert_eq!(found(&forever, &[("retention.ms", "604800000")]), fix("retention.ms", "-1"));
         assert_eq!(found(&forever, &[("retention.bytes", "1000")]), fix("retention.bytes", "-1"));
         assert_eq!(found(&forever, &[("cleanup.policy", "compact")]), fix("cleanup.policy", "[delete]"));

@@ -6,22 +6,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::util::Timeout;
+use rdkafka::{ClientConfig, ClientContext};
 
 use super::consumer::commits;
 use super::events::Events;
-use super::settings::{self, RECORD_BYTES_MAX};
+use super::settings::RECORD_BYTES_MAX;
 use super::txn::{State, Txn, classify, is_fenced, misuse};
 use super::{create_time, log_error, partition};
 use crate::error::{LogError, SendError, TxnClass, TxnError};
 use crate::log::{Acks, Commit, GroupMetadata, Producer, ProducerOptions, StateWrites, Tp};
 use crate::record::{Offset, OutRecord, header};
+use crate::time::Ts;
 
 /// Between two looks at what is still in flight: shorter costs CPU, longer costs latency.
 const NAP: Duration = Duration::from_micros(200);
@@ -49,14 +50,13 @@ pub(super) struct KafkaProducer {
 }
 
 impl KafkaProducer {
-    pub(super) fn new(brokers: &str, options: &ProducerOptions) -> Result<KafkaProducer, LogError> {
-        let id = options.transactional_id.as_deref();
-        let client = settings::producer(brokers, id)
+    pub(super) fn new(settings: &ClientConfig, options: &ProducerOptions) -> Result<KafkaProducer, LogError> {
+        let client = settings
             .create_with_context(Deliveries::default())
             .map_err(|error| log_error("producer", None, &error))?;
         Ok(KafkaProducer {
             client,
-            transactional: id.is_some(),
+            transactional: options.transactional_id.is_some(),
             txn: Txn::new(),
             begun: false,
             must_be_replaced: false,
@@ -305,24 +305,31 @@ impl Producer for KafkaProducer {
 fn labelled<'a>(record: &OutRecord<'a>, label: usize) -> BaseRecord<'a, [u8], [u8], usize> {
     let mut out = BaseRecord::with_opaque_to(record.tp.topic.as_str(), label)
         .partition(partition(record.tp))
-        .timestamp(create_time(record.ts))
-        .headers(headers(record));
+        .timestamp(create_time(record.ts));
+    out.headers = headers(record);
     out.key = record.key;
     out.payload = record.value;
     out
 }
 
-fn headers(record: &OutRecord<'_>) -> OwnedHeaders {
-    let ts = record.ts.0.to_be_bytes();
-    let mut headers = OwnedHeaders::new_with_capacity(2 + record.headers.len())
-        .insert(Header { key: header::TS, value: Some(&ts) });
+/// A time that CreateTime holds to the nanosecond, as that of most events is, needs no header.
+fn headers(record: &OutRecord<'_>) -> Option<OwnedHeaders> {
+    let exact = Ts::from_millis(create_time(record.ts)) == record.ts;
+    let n = usize::from(!exact) + usize::from(record.seq != 0) + record.headers.len();
+    if n == 0 {
+        return None;
+    }
+    let mut headers = OwnedHeaders::new_with_capacity(n);
+    if !exact {
+        headers = headers.insert(Header { key: header::TS, value: Some(&record.ts.0.to_be_bytes()) });
+    }
     if record.seq != 0 {
         headers = headers.insert(Header { key: header::SEQ, value: Some(&record.seq.to_be_bytes()) });
     }
     for h in record.headers {
         headers = headers.insert(Header { key: h.name, value: Some(h.value) });
     }
-    headers
+    Some(headers)
 }
 
 fn bytes(record: &OutRecord<'_>) -> usize {
@@ -394,5 +401,34 @@ impl ProducerContext for Deliveries {
                 seen.failed.get_or_insert(code);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::Headers;
+
+    use super::*;
+    use crate::record::Header as OwnHeader;
+    use crate::record::TopicName;
+
+    #[test]
+    fn a_time_has_a_header_only_if_the_records_own_time_field_cannot_hold_it() {
+        let tp = Tp::new(&TopicName::new("t"), 0);
+        let names = |ts, seq, own: &[OwnHeader<'_>]| {
+            let record = OutRecord { tp: &tp, key: None, value: None, ts, seq, headers: own };
+            let made = headers(&record)?;
+            Some(made.iter().map(|h| h.key.to_owned()).collect::<Vec<_>>())
+        };
+        let whole = Ts::from_millis(1_700_000_000_123);
+        assert_eq!(names(whole, 0, &[]), None);
+        assert_eq!(names(whole, 5, &[]), Some(vec!["seq".to_owned()]));
+        for odd in [Ts(whole.0 + 1), Ts(whole.0 - 1), Ts(0), Ts::from_millis(-5), Ts(i64::MIN), Ts(i64::MAX)]
+        {
+            assert_eq!(names(odd, 0, &[]), Some(vec!["ts".to_owned()]), "{odd:?}");
+        }
+        let own = [OwnHeader { name: "src", value: b"x" }];
+        assert_eq!(names(whole, 0, &own), Some(vec!["src".to_owned()]));
+        assert_eq!(names(Ts(7), 5, &own), Some(["ts", "seq", "src"].map(str::to_owned).to_vec()));
     }
 }

@@ -55,6 +55,15 @@ const TRANSACTIONAL: &[(&str, &str)] = &[
 /// restart must be waited out.
 const PLAIN: &[(&str, &str)] = &[("message.timeout.ms", "300000")];
 
+/// For loads. A request costs the broker most where it brings few records of many partitions.
+const BULK: &[(&str, &str)] = &[
+    ("linger.ms", "100"),
+    // Bounds memory where the broker is slower: a record takes some hundred bytes beside its own.
+    ("queue.buffering.max.messages", "200000"),
+    // Reports of what went well are an event for each record.
+    ("delivery.report.only.error", "true"),
+];
+
 /// A consumer's settings. The client needs a group even where none is committed to; only members join it.
 pub(super) fn consumer(brokers: &str, options: &ConsumerOptions) -> ClientConfig {
     let mut config = with(brokers, CONSUMER);
@@ -102,6 +111,13 @@ pub(super) fn producer(brokers: &str, transactional_id: Option<&str>) -> ClientC
     } else {
         set(&mut config, PLAIN);
     }
+    config
+}
+
+/// Settings of a producer without a transactional id, for loads.
+pub(super) fn bulk_producer(brokers: &str) -> ClientConfig {
+    let mut config = producer(brokers, None);
+    set(&mut config, BULK);
     config
 }
 

@@ -128,6 +128,31 @@ fn headers_that_nobody_wants_are_not_read() {
 }
 
 #[test]
+fn a_load_is_written_whole_and_its_drain_waits_for_all_of_it() {
+    let Some(bed) = bed("bulk") else { return };
+    // More than may wait at once.
+    let (tp, n) = (bed.topic(), 250_000u64);
+    let mut producer = bed.log.bulk_producer().expect("a producer");
+    producer.init().expect("nothing to fence");
+    for i in 0..n {
+        send(&mut *producer, &tp, &i.to_be_bytes(), Ts::from_millis(1_700_000_000_000));
+    }
+    producer.drain(PATIENCE).expect("written");
+    assert_eq!(bed.log.range(&tp).expect("a range").end, Offset(n));
+}
+
+#[test]
+fn a_load_that_cannot_be_written_says_so() {
+    let Some(bed) = bed("bulk_refused") else { return };
+    let tp = bed.topic();
+    let mut producer = bed.log.bulk_producer().expect("a producer");
+    send(&mut *producer, &tp, b"x", Ts::from_millis(1_700_000_000_000));
+    send(&mut *producer, &Tp::new(&tp.topic, 7), b"x", Ts::from_millis(1_700_000_000_000));
+    let failed = producer.drain(PATIENCE).expect_err("the topic has one partition");
+    assert!(failed.reason.contains("make the topic first, with enough partitions"), "{failed}");
+}
+
+#[test]
 fn an_unreachable_broker_is_named() {
     let failed = KafkaLog::connect("127.0.0.1:1").err().expect("nobody listens there");
     let text = failed.to_string();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lobstream::clock::Clock;
+use lobstream::codec::ALL_SYMBOLS;
 use lobstream::codec::binary::decode_event;
 use lobstream::feed::fake::{FakeOptions, FakeVenue, Fault};
 use lobstream::feed::live::{LiveFeed, LiveItem, LiveOptions};
@@ -50,8 +51,10 @@ fn read(log: &dyn Log, venue: &FakeVenue) -> Topic {
                 topic.beacons += 1;
                 continue;
             }
-            assert_eq!(record.key, Some(symbol.as_bytes()));
-            topic.events.push(decode_event(record.value.expect("value")).expect("event"));
+            let event = decode_event(record.value.expect("value")).expect("event");
+            let of_all = event.body == Body::Control(Control::Away);
+            assert_eq!(record.key, Some(if of_all { ALL_SYMBOLS } else { symbol }.as_bytes()));
+            topic.events.push(event);
         }
         if taken.caught_up && taken.n == 0 {
             return topic;
@@ -74,19 +77,24 @@ fn follow(venue: &FakeVenue, events: &[MarketEvent]) -> Followed {
     Followed { sync, joins, resyncs, connections }
 }
 
-/// Runs a live feed until the venue's last change has come, and reads the topic.
-fn run(test: &str, file: &str, frames: usize, faults: Vec<Fault>) -> Option<(FakeVenue, Topic)> {
-    let file = recording(test, &format!("crypto/binance/{file}"))?.into();
-    let venue = FakeVenue::start(&FakeOptions { file, frames, rate: 5_000, faults }).expect("venue");
-    let dir = tempfile::tempdir().expect("dir");
-    let log = log::open(&format!("embedded:{}", dir.path().display())).expect("log");
+/// How a session ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It is asked to.
+    Stopped,
+    /// It is gone, without a word.
+    Killed,
+}
+
+/// Runs a live feed until the venue's last change has come.
+fn session(venue: &FakeVenue, log: &dyn Log, end: End) {
     let instrument = venue.instrument().clone();
     let mut options = LiveOptions::new(instrument.venue, vec![instrument.symbol], 7).expect("options");
     (options.ws_base, options.rest_base) = (Some(venue.ws_base()), Some(venue.rest_base()));
     options.depth = Some(1_000);
     let (clock, stop) = (Clock::start(), Arc::new(AtomicBool::new(false)));
     let mut feed = LiveFeed::start(options, clock, Arc::clone(&stop)).expect("start");
-    let mut writer = TopicWriter::open(log.as_ref(), WriterOptions::default()).expect("writer");
+    let mut writer = TopicWriter::open(log, WriterOptions::default()).expect("writer");
     let deadline = clock.mono().0 + Duration::from_secs(60);
     while let Some(item) = feed.wait().expect("feed") {
         assert!(clock.mono().0 < deadline, "the venue's last change never came");
@@ -99,12 +107,24 @@ fn run(test: &str, file: &str, frames: usize, faults: Vec<Fault>) -> Option<(Fak
                 };
                 if last.is_some() && last == venue.last_id() {
                     stop.store(true, Ordering::SeqCst);
+                    if end == End::Killed {
+                        break;
+                    }
                 }
             }
             LiveItem::Tick(now) => writer.beat(now).expect("beat"),
         }
     }
     writer.leave().expect("leave");
+}
+
+/// One session that is stopped, and what the topic holds then.
+fn run(test: &str, file: &str, frames: usize, faults: Vec<Fault>) -> Option<(FakeVenue, Topic)> {
+    let file = recording(test, &format!("crypto/binance/{file}"))?.into();
+    let venue = FakeVenue::start(&FakeOptions { file, frames, rate: 5_000, faults }).expect("venue");
+    let dir = tempfile::tempdir().expect("dir");
+    let log = log::open(&format!("embedded:{}", dir.path().display())).expect("log");
+    session(&venue, log.as_ref(), End::Stopped);
     let topic = read(log.as_ref(), &venue);
     Some((venue, topic))
 }
@@ -157,5 +177,42 @@ fn a_broken_connection_is_made_again_and_the_book_with_it() {
     let followed = follow(&venue, until_the_end(&topic.events));
     assert_eq!((followed.joins, followed.connections), (2, 2));
     assert_eq!(followed.sync.counters().gaps, 0, "the break is known: nothing was missed unseen");
+    assert_eq!(best(followed.sync.view().book), best(&venue.book()));
+}
+
+/// The first session and the venue were gone at a blow, so nothing in the log says that the book is not followed
+/// any more; the second one has to.
+#[test]
+fn between_two_sessions_stands_a_mark_and_no_book_until_a_fresh_snapshot() {
+    let test = "between_two_sessions_stands_a_mark_and_no_book_until_a_fresh_snapshot";
+    let venue = |file| {
+        let file = recording(test, &format!("crypto/binance/{file}"))?.into();
+        Some(
+            FakeVenue::start(&FakeOptions { file, frames: 8_000, rate: 5_000, faults: vec![] })
+                .expect("venue"),
+        )
+    };
+    let dir = tempfile::tempdir().expect("dir");
+    let log = log::open(&format!("embedded:{}", dir.path().display())).expect("log");
+    let Some(gone) = venue("usdm_btcusdt_20240718.gz") else { return };
+    session(&gone, log.as_ref(), End::Killed);
+    let first = read(log.as_ref(), &gone).events;
+    let followed = follow(&gone, &first).sync;
+    assert_eq!(followed.view().reason, None, "or there would be nothing to take back");
+    drop(gone);
+    let Some(venue) = venue("usdm_btcusdt_20240808.gz") else { return };
+    session(&venue, log.as_ref(), End::Stopped);
+
+    let both = read(log.as_ref(), &venue).events;
+    let second = both.strip_prefix(&first[..]).expect("what was written stays");
+    assert_eq!(second[0].body, Body::Control(Control::Away), "it comes before anything else of the session");
+    let snapshot = second.iter().position(|e| matches!(e.body, Body::Snapshot(_))).expect("a fresh snapshot");
+    assert!(snapshot > 1, "the venue's changes come before it");
+    for n in 1..=snapshot {
+        let followed = follow(&venue, &both[..first.len() + n]).sync;
+        assert!(followed.view().reason.is_some(), "{n} events after the restart the book is shown");
+    }
+    let followed = follow(&venue, until_the_end(&both));
+    assert_eq!((followed.joins, followed.sync.state()), (2, SyncState::Synced));
     assert_eq!(best(followed.sync.view().book), best(&venue.book()));
 }

@@ -401,7 +401,8 @@ mod tests {
         let outcome = |equity| Outcome {
             trades: Vec::new(),
             rejections: Vec::new(),
-            equity: vec![EquityPoint { ts_ms: 1, equity }],
+            // The sum of the trades is that of the last point alone, and would not see the one before.
+            equity: [equity, 1.0].map(|equity| EquityPoint { ts_ms: 1, equity }).into(),
             counts: Counts::default(),
         };
         for bad in [f64::NAN, f64::INFINITY] {

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use lobstream_market::ashare::{
-    ExecKind, OrdType, SseFlag, SseKind, SseRow, StockDay, SzseExecution, SzseOrder, TickTime, sse_day,
-    szse_day,
+    DayMaker, ExecKind, OrdType, SseFlag, SseKind, SseRow, StockDay, SzseExecution, SzseOrder, TickTime,
+    sse_day, szse_day,
 };
 use lobstream_market::book::Side;
 use lobstream_market::images::{
@@ -273,4 +273,40 @@ fn joint_cuts_are_those_of_trades_and_orders_together() {
     assert_eq!(both.len(), 15);
     assert_eq!(scales.trade_qty, Cuts::of(&mut both));
     assert_eq!((scales.order_qty, scales.order_price), (scales.trade_qty, scales.trade_price));
+}
+
+/// The ancestor counts a fill of an order that rests already once more, and sums what was paid for a trade.
+#[test]
+fn by_the_rules_of_the_ancestor_orders_grow_after_resting_and_parents_sum_money() {
+    let row = |index, kind, buy_no, sell_no, price, qty, money, flag| SseRow {
+        channel: 1,
+        index,
+        time: TickTime(93_000_000 + index as u32),
+        kind,
+        buy_no,
+        sell_no,
+        price,
+        qty,
+        money,
+        flag,
+        phase: None,
+    };
+    let rows = vec![
+        row(1, SseKind::Add, 74, 0, 2005, 500, None, SseFlag::B),
+        row(2, SseKind::Trade, 74, 80, 2004, 500, Some(1_000_000), SseFlag::B),
+        row(3, SseKind::Trade, 75, 80, 2004, 100, Some(200_400), SseFlag::B),
+    ];
+    let code = "600000.SH".parse().expect("a code");
+    let check = |compat, qty, amounts: [i64; 2]| {
+        let settings = ImageSettings { compat, ..ImageSettings::default() };
+        let (mut maker, mut painter): (DayMaker, _) = (settings.day_maker(), Painter::new(settings));
+        let day = maker.sse(code, &mut rows.clone());
+        assert_eq!((day.orders[0].no, day.orders[0].qty, day.orders[0].price), (74, qty, 2005));
+        assert_eq!((day.counters.after_rest_fill, day.counters.money_mismatch), (1, 1));
+        painter.paint(day).expect("small");
+        let (buyers, sellers) = painter.parents();
+        assert_eq!([buyers.amount(74), sellers.amount(80)], amounts);
+    };
+    check(Compat::None, 500, [1_002_000, 1_202_400]);
+    check(Compat::Ancestor, 1000, [1_000_000, 1_200_400]);
 }

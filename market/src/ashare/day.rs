@@ -1,5 +1,7 @@
 //! The day of a stock: trades, whole orders and priced cancels of either exchange in one form.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{StockCode, TickTime};
@@ -130,35 +132,64 @@ pub struct StockDay {
     pub cancels: Vec<DayCancel>,
     /// What was counted.
     pub counters: DayCounters,
+    /// What was paid for trades where it is not price times quantity, by index, ticks × shares.
+    pub odd_money: BTreeMap<i64, i64>,
     /// Were there rows of orders? Without them orders and cancels are what the trades tell.
     pub has_orders: bool,
 }
 
 impl StockDay {
-    /// A day of which nothing is known yet.
-    pub(super) fn empty(code: StockCode, rows: usize) -> StockDay {
-        StockDay {
-            code,
-            trades: Vec::new(),
-            orders: Vec::new(),
-            cancels: Vec::new(),
-            counters: DayCounters { rows: rows as u64, ..DayCounters::default() },
-            has_orders: false,
-        }
+    /// A day of which nothing is known yet, in the memory of another one.
+    pub(super) fn renewed(other: Option<StockDay>, code: StockCode, rows: usize) -> StockDay {
+        let (mut trades, mut orders, mut cancels) =
+            other.map_or_else(Default::default, |day| (day.trades, day.orders, day.cancels));
+        trades.clear();
+        orders.clear();
+        cancels.clear();
+        let counters = DayCounters { rows: rows as u64, ..DayCounters::default() };
+        StockDay { code, trades, orders, cancels, counters, odd_money: BTreeMap::new(), has_orders: false }
     }
 }
 
 /// Channel, index and time of a row, by which a day is put in order.
-pub(super) trait Placed {
+pub(super) trait Placed: Copy {
     fn channel(&self) -> u32;
     fn index(&self) -> i64;
     fn set_index(&mut self, index: i64);
     fn time(&self) -> TickTime;
 }
 
+/// Rows that know their index and time by fields of that name, and their channel by what is given.
+macro_rules! placed {
+    ($row:ty, $channel:expr) => {
+        impl super::day::Placed for $row {
+            fn channel(&self) -> u32 {
+                let channel: fn(&$row) -> u32 = $channel;
+                channel(self)
+            }
+
+            fn index(&self) -> i64 {
+                self.index
+            }
+
+            fn set_index(&mut self, index: i64) {
+                self.index = index;
+            }
+
+            fn time(&self) -> TickTime {
+                self.time
+            }
+        }
+    };
+}
+pub(super) use placed;
+
 /// Sorts rows by (channel, index) and drops repeats of it; returns how many. Rows without an index keep
 /// their order, stable by time, and are numbered; rows of an unknown channel are of one channel with all.
 pub(super) fn put_in_order<R: Placed>(rows: &mut Vec<R>, counters: &mut DayCounters) {
+    if strictly_in_order(rows) {
+        return;
+    }
     if rows.iter().any(|r| r.index() == 0) {
         counters.no_index += rows.len() as u64;
         rows.sort_by_key(Placed::time);
@@ -167,10 +198,74 @@ pub(super) fn put_in_order<R: Placed>(rows: &mut Vec<R>, counters: &mut DayCount
     }
     let one_channel = rows.iter().any(|r| r.channel() == 0);
     let place = |r: &R| (if one_channel { 0 } else { r.channel() }, r.index());
-    if !rows.is_sorted_by_key(place) {
-        rows.sort_by_key(place);
-    }
+    sort_nearly_sorted(rows, place);
     let before = rows.len();
     rows.dedup_by(|later, kept| place(later) == place(kept));
     counters.duplicates += (before - rows.len()) as u64;
+}
+
+/// A stable sort for rows of which some came late: those are taken out, sorted, and merged in from the end.
+fn sort_nearly_sorted<R: Copy, K: Ord>(rows: &mut [R], place: impl Fn(&R) -> K) {
+    let (mut late, mut kept) = (Vec::new(), 0);
+    for at in 0..rows.len() {
+        let row = rows[at];
+        if kept > 0 && place(&rows[kept - 1]) > place(&row) {
+            late.push(row);
+        } else {
+            rows[kept] = row;
+            kept += 1;
+        }
+    }
+    late.sort_by_key(&place);
+    let mut to = rows.len();
+    while let Some(row) = late.last().copied() {
+        to -= 1;
+        // Of equals the one that was kept came first.
+        if kept > 0 && place(&rows[kept - 1]) > place(&row) {
+            kept -= 1;
+            rows[to] = rows[kept];
+        } else {
+            rows[to] = row;
+            late.pop();
+        }
+    }
+}
+
+/// One look at rows that need nothing, as most do: of one channel, each index above the one before and none of them 0.
+fn strictly_in_order<R: Placed>(rows: &[R]) -> bool {
+    let channel = rows.first().map_or(0, Placed::channel);
+    let mut last = 0;
+    rows.iter().all(|row| {
+        let follows = row.index() > last && row.channel() == channel;
+        last = row.index();
+        follows
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_came_late_are_sorted_as_a_stable_sort_does() {
+        let mut x = 88_172_645_463_325_252_u64;
+        let mut random = |below: u64| {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            x % below
+        };
+        for len in 0..200_u64 {
+            // Late by a few places, often with equal ones, and now and then far too early.
+            let spread = 1 + random(8);
+            let mut rows: Vec<(u64, u64)> = (0..len).map(|at| (at / 2 + random(spread), at)).collect();
+            if len % 5 == 4 {
+                rows[0].0 = random(1_000);
+            }
+            let mut sorted = rows.clone();
+            sorted.sort_by_key(|row| row.0);
+            sort_nearly_sorted(&mut rows, |row| row.0);
+            assert_eq!(rows, sorted);
+        }
+    }
 }

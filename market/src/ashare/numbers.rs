@@ -1,73 +1,87 @@
 //! Order numbers → places, by open addressing: the one look-up that every row of a day needs.
 
-/// A map from order numbers to places in a table. Numbers are above 0.
-#[derive(Clone, Debug)]
+/// A map from order numbers to places 0, 1, 2 … in the order in which they were entered.
+///
+/// Slots hold places only, so that they stay in the cache; the numbers lie in the order of the day, as do the rows
+/// that ask for them.
+#[derive(Clone, Debug, Default)]
 pub struct Numbers {
-    /// (number, place); number 0 is free.
-    slots: Vec<(i64, u32)>,
-    len: usize,
+    /// Place + 1; 0 is free.
+    slots: Vec<u32>,
+    /// The number at each place.
+    entered: Vec<i64>,
 }
 
 impl Numbers {
     /// With room for `n` numbers before it grows.
     pub fn with_capacity(n: usize) -> Numbers {
-        Numbers { slots: vec![(0, 0); (n * 2).next_power_of_two().max(16)], len: 0 }
+        let mut numbers = Numbers::default();
+        numbers.reset(n);
+        numbers
+    }
+
+    /// Empties it and makes room for `n` numbers.
+    pub fn reset(&mut self, n: usize) {
+        self.entered.clear();
+        self.slots.clear();
+        self.slots.resize((n * 2).next_power_of_two().max(16), 0);
     }
 
     /// How many numbers there are.
     pub fn len(&self) -> usize {
-        self.len
+        self.entered.len()
     }
 
     /// Is there none?
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.entered.is_empty()
     }
 
-    /// The place of a number. `None` for numbers that were not entered, and for 0 and below.
+    /// The place of a number; `None` if it was not entered.
     pub fn get(&self, no: i64) -> Option<u32> {
-        if no <= 0 {
+        if self.is_empty() {
             return None;
         }
-        let (found, place) = self.slots[self.slot(no)];
-        (found == no).then_some(place)
+        self.slots[self.slot(no)].checked_sub(1)
     }
 
-    /// The place of a number, or `place` after entering it, and whether it is new.
+    /// The place of a number, the next one if it is new, and whether it is.
     ///
     /// # Panics
-    /// If the number is not above 0.
-    pub fn enter(&mut self, no: i64, place: u32) -> (u32, bool) {
-        assert!(no > 0, "order numbers are above 0");
-        if self.len * 3 >= self.slots.len() * 2 {
+    /// If there are 2³² numbers.
+    pub fn enter(&mut self, no: i64) -> (u32, bool) {
+        if self.len() * 2 >= self.slots.len() {
             self.grow();
         }
         let slot = self.slot(no);
-        if self.slots[slot].0 == no {
-            return (self.slots[slot].1, false);
+        if let Some(place) = self.slots[slot].checked_sub(1) {
+            return (place, false);
         }
-        self.slots[slot] = (no, place);
-        self.len += 1;
-        (place, true)
+        self.entered.push(no);
+        let taken = u32::try_from(self.len()).expect("a day has fewer orders");
+        self.slots[slot] = taken;
+        (taken - 1, true)
     }
 
     /// Where the number is, or the free slot where it belongs.
     fn slot(&self, no: i64) -> usize {
         let mask = self.slots.len() - 1;
-        // The upper half of the product is mixed best (Fibonacci hashing).
-        let mut at = ((no as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & mask;
-        while self.slots[at].0 != 0 && self.slots[at].0 != no {
+        // The highest bits of the product are mixed best, also of neighbouring numbers (Fibonacci hashing).
+        let shift = (self.slots.len() as u64).leading_zeros() + 1;
+        let mut at = ((no as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift) as usize;
+        while self.slots[at] != 0 && self.entered[self.slots[at] as usize - 1] != no {
             at = (at + 1) & mask;
         }
         at
     }
 
     fn grow(&mut self) {
-        let old = std::mem::take(&mut self.slots);
-        self.slots = vec![(0, 0); old.len() * 2];
-        for (no, place) in old.into_iter().filter(|s| s.0 != 0) {
-            let slot = self.slot(no);
-            self.slots[slot] = (no, place);
+        let room = (self.slots.len() * 2).max(16);
+        self.slots.clear();
+        self.slots.resize(room, 0);
+        for (taken, no) in (1..).zip(&self.entered) {
+            let slot = self.slot(*no);
+            self.slots[slot] = taken;
         }
     }
 }
@@ -82,13 +96,13 @@ mod tests {
     fn it_answers_as_an_ordered_map_does() {
         let (mut numbers, mut oracle) = (Numbers::with_capacity(0), BTreeMap::new());
         let mut x = 88_172_645_463_325_252_u64;
-        for place in 0..20_000 {
+        for _ in 0..20_000 {
             x ^= x << 13;
             x ^= x >> 7;
             x ^= x << 17;
             let no = if x.is_multiple_of(3) { (x % 500) as i64 + 1 } else { (x >> 2) as i64 + 1 };
-            let new = !oracle.contains_key(&no);
-            assert_eq!(numbers.enter(no, place), (*oracle.entry(no).or_insert(place), new));
+            let (new, next) = (!oracle.contains_key(&no), oracle.len() as u32);
+            assert_eq!(numbers.enter(no), (*oracle.entry(no).or_insert(next), new));
         }
         assert_eq!(numbers.len(), oracle.len());
         assert!(oracle.iter().all(|(no, place)| numbers.get(*no) == Some(*place)));

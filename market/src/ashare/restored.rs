@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::day::{Placed, put_in_order};
+use super::day::{placed, put_in_order};
 use super::sse::take_trade;
-use super::{DayCancel, DayOrder, Numbers, OrderSource, SseKind, SseRow, StockCode, StockDay, TickTime};
+use super::{
+    DayCancel, DayMaker, DayOrder, Numbers, OrderSource, SseKind, SseRow, StockCode, StockDay, TickTime,
+};
 use crate::book::Side;
 
 /// What a row of restored orders is.
@@ -37,51 +39,51 @@ pub struct RestoredOrder {
     pub aggressive: Option<bool>,
 }
 
-/// The day of a stock from restored orders and from its trades; rows of other kinds are not looked at.
-///
-/// Where a row does not say whether it was aggressive, it was if its number is the aggressor's of a trade
-/// in the session.
-pub fn restored_day(code: StockCode, mut orders: Vec<RestoredOrder>, mut rows: Vec<SseRow>) -> StockDay {
-    let mut day = StockDay::empty(code, orders.len() + rows.len());
-    day.has_orders = !orders.is_empty();
-    put_in_order(&mut rows, &mut day.counters);
-    put_in_order(&mut orders, &mut day.counters);
-    rows.iter().filter(|r| r.kind == SseKind::Trade).for_each(|r| take_trade(&mut day, r));
-    let aggressors = aggressors(&day);
-    for row in &orders {
-        match row.kind {
-            RestoredKind::New => {
-                day.counters.aggressive_unknown += u64::from(row.aggressive.is_none() && row.no <= 0);
-                let derived = || aggressors.get(row.no).is_some();
-                day.orders.push(DayOrder {
-                    index: row.index,
-                    time: row.time,
-                    no: row.no,
-                    side: row.side,
-                    price: row.price,
-                    qty: row.qty,
-                    aggressive: Some(row.aggressive.unwrap_or_else(derived)),
-                    source: OrderSource::Sent,
-                });
-            }
-            RestoredKind::Cancel => {
-                let price = (row.price > 0).then_some(row.price);
-                day.counters.cancels += 1;
-                day.counters.cancel_unpriced += u64::from(price.is_none());
-                day.cancels.push(cancel(row, price));
+impl DayMaker {
+    /// A day of orders that a vendor restored, see [`restored_day`](super::restored_day).
+    pub fn restored(
+        &mut self,
+        code: StockCode,
+        orders: &mut Vec<RestoredOrder>,
+        rows: &mut Vec<SseRow>,
+    ) -> &StockDay {
+        let mut day = self.renew(code, orders.len() + rows.len());
+        day.has_orders = !orders.is_empty();
+        put_in_order(rows, &mut day.counters);
+        put_in_order(orders, &mut day.counters);
+        rows.iter().filter(|r| r.kind == SseKind::Trade).for_each(|r| take_trade(&mut day, r));
+        note_aggressors(&day, &mut self.numbers);
+        for row in orders.iter() {
+            match row.kind {
+                RestoredKind::New => {
+                    day.counters.aggressive_unknown += u64::from(row.aggressive.is_none() && row.no <= 0);
+                    day.orders.push(order(row, &self.numbers));
+                }
+                RestoredKind::Cancel => {
+                    let price = (row.price > 0).then_some(row.price);
+                    day.counters.cancels += 1;
+                    day.counters.cancel_unpriced += u64::from(price.is_none());
+                    day.cancels.push(cancel(row, price));
+                }
             }
         }
+        self.day.insert(day)
     }
-    day
+}
+
+fn order(row: &RestoredOrder, aggressors: &Numbers) -> DayOrder {
+    let RestoredOrder { index, time, no, side, price, qty, .. } = *row;
+    let aggressive = Some(row.aggressive.unwrap_or_else(|| aggressors.get(no).is_some()));
+    DayOrder { index, time, no, side, price, qty, aggressive, source: OrderSource::Sent }
 }
 
 fn cancel(row: &RestoredOrder, price: Option<i64>) -> DayCancel {
     DayCancel { index: row.index, time: row.time, no: row.no, side: row.side, price, qty: row.qty }
 }
 
-/// Numbers of the orders that crossed in the session.
-fn aggressors(day: &StockDay) -> Numbers {
-    let mut numbers = Numbers::with_capacity(day.trades.len() / 4);
+/// Keeps the numbers of the orders that crossed in the session.
+fn note_aggressors(day: &StockDay, numbers: &mut Numbers) {
+    numbers.reset(day.trades.len() / 4);
     for trade in day.trades.iter().filter(|t| t.time.in_session()) {
         let no = match trade.aggressor {
             Some(Side::Bid) => trade.buy_no,
@@ -89,33 +91,16 @@ fn aggressors(day: &StockDay) -> Numbers {
             None => continue,
         };
         if no > 0 {
-            numbers.enter(no, 0);
+            numbers.enter(no);
         }
     }
-    numbers
 }
 
-impl Placed for RestoredOrder {
-    fn channel(&self) -> u32 {
-        0
-    }
-
-    fn index(&self) -> i64 {
-        self.index
-    }
-
-    fn set_index(&mut self, index: i64) {
-        self.index = index;
-    }
-
-    fn time(&self) -> TickTime {
-        self.time
-    }
-}
+placed!(RestoredOrder, |_| 0);
 
 #[cfg(test)]
 mod tests {
-    use super::super::SseFlag;
+    use super::super::{SseFlag, restored_day};
     use super::*;
 
     fn order(no: i64, aggressive: Option<bool>) -> RestoredOrder {

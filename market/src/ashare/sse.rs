@@ -1,46 +1,52 @@
 //! Shanghai publishes an order's fills on arrival first, then only what is left of it, and nothing more if
 //! nothing is left: here the orders are put together again, as they were sent.
 
-use super::day::{Placed, put_in_order};
+use std::mem::take;
+
+use super::day::{placed, put_in_order};
 use super::{
-    DayCancel, DayOrder, DayTrade, Numbers, OrderSource, SseKind, SseRow, StockCode, StockDay, TickTime,
+    DayCancel, DayMaker, DayOrder, DayTrade, Numbers, OrderSource, SseKind, SseRow, StockCode, StockDay,
+    TickTime,
 };
 use crate::book::Side;
 
-/// The day of a stock from its rows, in any order.
-///
-/// A fill by an order's own flag makes or enlarges it until it rests; an `A` gives its balance and limit;
-/// the passive side of a match restores nothing. A cancel without price takes that of its resting order,
-/// else of its last fill, else the stock's last trade.
-pub fn sse_day(code: StockCode, mut rows: Vec<SseRow>) -> StockDay {
-    let mut day = StockDay::empty(code, rows.len());
-    put_in_order(&mut rows, &mut day.counters);
-    let mut restorer = Restorer::new(rows.len());
-    for row in &rows {
-        match row.kind {
-            SseKind::Status => day.counters.status_rows += 1,
-            SseKind::Trade => {
-                take_trade(&mut day, row);
-                restorer.fill(&mut day, row);
-            }
-            SseKind::Add => {
-                day.has_orders = true;
-                restorer.rest(row);
-            }
-            SseKind::Delete => {
-                day.has_orders = true;
-                restorer.cancel(&mut day, row);
+impl DayMaker {
+    /// A day of Shanghai's merged stream, see [`sse_day`](super::sse_day).
+    pub fn sse(&mut self, code: StockCode, rows: &mut Vec<SseRow>) -> &StockDay {
+        let mut day = self.renew(code, rows.len());
+        put_in_order(rows, &mut day.counters);
+        day.trades.reserve(rows.len() / 2);
+        let mut restorer = Restorer::of(self, &mut day, rows.len());
+        for row in rows.iter() {
+            match row.kind {
+                SseKind::Status => day.counters.status_rows += 1,
+                SseKind::Trade => {
+                    take_trade(&mut day, row);
+                    restorer.fill(&mut day, row);
+                }
+                SseKind::Add => {
+                    day.has_orders = true;
+                    restorer.rest(row);
+                }
+                SseKind::Delete => {
+                    day.has_orders = true;
+                    restorer.cancel(&mut day, row);
+                }
             }
         }
+        (self.numbers, self.last_fills) = (restorer.places, restorer.last_fills);
+        day.orders = restorer.orders;
+        day.orders.retain(|order| order.qty > 0);
+        self.day.insert(day)
     }
-    day.orders = restorer.orders.into_iter().filter_map(Restored::finish).collect();
-    day
 }
 
 /// Keeps a trade as it is, and checks its money.
 pub(super) fn take_trade(day: &mut StockDay, row: &SseRow) {
-    let mismatch = row.money.is_some_and(|m| i128::from(m) != i128::from(row.price) * i128::from(row.qty));
-    day.counters.money_mismatch += u64::from(mismatch);
+    if let Some(money) = row.money.filter(|m| row.price.checked_mul(row.qty) != Some(*m)) {
+        day.counters.money_mismatch += 1;
+        day.odd_money.insert(row.index, money);
+    }
     day.trades.push(DayTrade {
         index: row.index,
         time: row.time,
@@ -54,57 +60,63 @@ pub(super) fn take_trade(day: &mut StockDay, row: &SseRow) {
 
 /// Orders on their way back to what was sent, in the order of their first rows.
 struct Restorer {
-    orders: Vec<Restored>,
+    /// Quantity and price as far as they are known. `TakerFull` has not rested yet.
+    orders: Vec<DayOrder>,
+    /// Price of the last fill before it rested, of each order; 0 without one.
+    last_fills: Vec<i64>,
     places: Numbers,
     /// Price of the stock's last trade; 0 before there is one.
     last_price: i64,
-}
-
-struct Restored {
-    no: i64,
-    index: i64,
-    time: TickTime,
-    side: Side,
-    traded: i64,
-    last_traded_price: i64,
-    resting: i64,
-    resting_price: i64,
-    aggressive: bool,
-    rested: bool,
+    fills_after_rest: bool,
 }
 
 impl Restorer {
-    fn new(rows: usize) -> Restorer {
-        Restorer { orders: Vec::new(), places: Numbers::with_capacity(rows / 2), last_price: 0 }
+    /// In the memory of a maker and of a day, with room for the orders of so many rows.
+    fn of(maker: &mut DayMaker, day: &mut StockDay, rows: usize) -> Restorer {
+        let (mut orders, mut last_fills) = (take(&mut day.orders), take(&mut maker.last_fills));
+        let mut places = take(&mut maker.numbers);
+        orders.reserve(rows / 2);
+        last_fills.clear();
+        last_fills.reserve(rows / 2);
+        places.reset(rows / 4);
+        let fills_after_rest = maker.fills_after_rest;
+        Restorer { orders, last_fills, places, last_price: 0, fills_after_rest }
     }
 
     /// A trade: its aggressor was an order, if it had not rested yet.
     fn fill(&mut self, day: &mut StockDay, row: &SseRow) {
         self.last_price = row.price;
         let Some(side) = row.flag.side() else { return };
-        let Some(order) = self.order(row, side, true) else { return };
-        if order.rested {
+        let Some(place) = self.place(row, side, OrderSource::TakerFull) else { return };
+        let order = &mut self.orders[place];
+        if order.source != OrderSource::TakerFull {
             day.counters.after_rest_fill += 1;
+            if self.fills_after_rest {
+                order.qty += row.qty;
+            }
         } else {
-            order.traded += row.qty;
-            order.last_traded_price = row.price;
+            order.qty += row.qty;
+            order.price = row.price;
+            self.last_fills[place] = row.price;
         }
     }
 
+    /// The balance and the limit; without a limit the price of the last fill stands.
     fn rest(&mut self, row: &SseRow) {
         let Some(side) = row.flag.side() else { return };
-        let Some(order) = self.order(row, side, false) else { return };
-        order.resting += row.qty;
-        order.resting_price = row.price;
-        order.rested = true;
+        let Some(place) = self.place(row, side, OrderSource::Rest) else { return };
+        let order = &mut self.orders[place];
+        order.qty += row.qty;
+        order.price = if row.price > 0 { row.price } else { self.last_fills[place] };
+        if order.source == OrderSource::TakerFull {
+            order.source = OrderSource::TakerRest;
+        }
     }
 
     fn cancel(&self, day: &mut StockDay, row: &SseRow) {
         let Some(side) = row.flag.side() else { return };
         let no = number(row, side);
-        let known = self.places.get(no).map(|place| &self.orders[place as usize]);
-        let of_order =
-            known.map_or(0, |o| if o.resting_price > 0 { o.resting_price } else { o.last_traded_price });
+        let of_order = self.places.get(no).map_or(0, |place| self.orders[place as usize].price);
         let price = match [row.price, of_order, self.last_price] {
             [own, ..] if own > 0 => Some(own),
             [_, order, _] if order > 0 => Some(order),
@@ -121,28 +133,20 @@ impl Restorer {
         day.cancels.push(DayCancel { index: row.index, time: row.time, no, side, price, qty: row.qty });
     }
 
-    /// The order that a row names on a side, made if it is new; `None` if the row names none.
-    fn order(&mut self, row: &SseRow, side: Side, aggressive: bool) -> Option<&mut Restored> {
+    /// Where the order stands that a row names on a side, made if it is new; `None` if the row names none.
+    fn place(&mut self, row: &SseRow, side: Side, source: OrderSource) -> Option<usize> {
         let no = number(row, side);
         if no <= 0 {
             return None;
         }
-        let (place, new) = self.places.enter(no, self.orders.len() as u32);
+        let (place, new) = self.places.enter(no);
         if new {
-            self.orders.push(Restored {
-                no,
-                index: row.index,
-                time: row.time,
-                side,
-                traded: 0,
-                last_traded_price: 0,
-                resting: 0,
-                resting_price: 0,
-                aggressive,
-                rested: false,
-            });
+            let aggressive = Some(source == OrderSource::TakerFull);
+            let (index, time) = (row.index, row.time);
+            self.orders.push(DayOrder { index, time, no, side, price: 0, qty: 0, aggressive, source });
+            self.last_fills.push(0);
         }
-        self.orders.get_mut(place as usize)
+        Some(place as usize)
     }
 }
 
@@ -153,41 +157,4 @@ fn number(row: &SseRow, side: Side) -> i64 {
     }
 }
 
-impl Restored {
-    fn finish(self) -> Option<DayOrder> {
-        let qty = self.traded + self.resting;
-        let source = match (self.aggressive, self.rested) {
-            (false, _) => OrderSource::Rest,
-            (true, false) => OrderSource::TakerFull,
-            (true, true) => OrderSource::TakerRest,
-        };
-        (qty > 0).then_some(DayOrder {
-            index: self.index,
-            time: self.time,
-            no: self.no,
-            side: self.side,
-            price: if self.resting_price > 0 { self.resting_price } else { self.last_traded_price },
-            qty,
-            aggressive: Some(self.aggressive),
-            source,
-        })
-    }
-}
-
-impl Placed for SseRow {
-    fn channel(&self) -> u32 {
-        self.channel
-    }
-
-    fn index(&self) -> i64 {
-        self.index
-    }
-
-    fn set_index(&mut self, index: i64) {
-        self.index = index;
-    }
-
-    fn time(&self) -> TickTime {
-        self.time
-    }
-}
+placed!(SseRow, |row| row.channel);

@@ -1,40 +1,45 @@
 //! Shenzhen publishes orders whole and cancels without a price: here every cancel gets that of its order.
 
-use super::day::{Placed, put_in_order};
+use super::day::{placed, put_in_order};
 use super::{
-    DayCancel, DayOrder, DayTrade, ExecKind, OrderSource, StockCode, StockDay, SzseExecution, SzseOrder,
-    TickTime,
+    DayCancel, DayMaker, DayOrder, DayTrade, ExecKind, OrderSource, StockCode, StockDay, SzseExecution,
+    SzseOrder, TickTime,
 };
 use crate::book::Side;
 
-/// The day of a stock from its orders and executions, each in any order.
-///
-/// The aggressor of a trade is the order with the larger number. A cancel is looked up in the whole day, so
-/// that an order of the opening call prices it too; the order of a cancel without a price of its own gives
-/// the stock's last trade before it.
-pub fn szse_day(code: StockCode, mut orders: Vec<SzseOrder>, mut executions: Vec<SzseExecution>) -> StockDay {
-    let mut day = StockDay::empty(code, orders.len() + executions.len());
-    day.has_orders = !orders.is_empty();
-    put_in_order(&mut orders, &mut day.counters);
-    put_in_order(&mut executions, &mut day.counters);
-    day.orders.reserve_exact(orders.len());
-    for order in &orders {
-        match order.side {
-            Some(side) => day.orders.push(whole(order, side)),
-            None => day.counters.side_ignored += 1,
-        }
-    }
-    let mut last_price = 0;
-    for execution in &executions {
-        match execution.kind {
-            ExecKind::Trade => {
-                last_price = execution.price;
-                day.trades.push(trade(execution));
+impl DayMaker {
+    /// A day of Shenzhen, see [`szse_day`](super::szse_day).
+    pub fn szse(
+        &mut self,
+        code: StockCode,
+        orders: &mut Vec<SzseOrder>,
+        executions: &mut Vec<SzseExecution>,
+    ) -> &StockDay {
+        let mut day = self.renew(code, orders.len() + executions.len());
+        day.has_orders = !orders.is_empty();
+        put_in_order(orders, &mut day.counters);
+        put_in_order(executions, &mut day.counters);
+        day.orders.reserve(orders.len());
+        for order in orders.iter() {
+            match order.side {
+                Some(side) => day.orders.push(whole(order, side)),
+                None => day.counters.side_ignored += 1,
             }
-            ExecKind::Cancel => cancel(&mut day, execution, last_price),
         }
+        day.trades.reserve(executions.len());
+        self.places.set(&day.orders);
+        let mut last_price = 0;
+        for execution in executions.iter() {
+            match execution.kind {
+                ExecKind::Trade => {
+                    last_price = execution.price;
+                    day.trades.push(trade(execution));
+                }
+                ExecKind::Cancel => cancel(&mut day, &self.places, execution, last_price),
+            }
+        }
+        self.day.insert(day)
     }
-    day
 }
 
 fn whole(order: &SzseOrder, side: Side) -> DayOrder {
@@ -67,7 +72,7 @@ fn trade(execution: &SzseExecution) -> DayTrade {
     }
 }
 
-fn cancel(day: &mut StockDay, execution: &SzseExecution, last_price: i64) {
+fn cancel(day: &mut StockDay, places: &Places, execution: &SzseExecution, last_price: i64) {
     let (no, side) = match (execution.buy_no, execution.sell_no) {
         (no, 0) if no != 0 => (no, Side::Bid),
         (0, no) if no != 0 => (no, Side::Ask),
@@ -77,15 +82,14 @@ fn cancel(day: &mut StockDay, execution: &SzseExecution, last_price: i64) {
         }
     };
     day.counters.cancels += 1;
-    let price = cancel_price(day, no, side, last_price);
+    let price = cancel_price(day, places, no, side, last_price);
     let (index, time, qty) = (execution.index, execution.time, execution.qty);
     day.cancels.push(DayCancel { index, time, no, side, price, qty });
 }
 
 /// The price of the order that a cancel names, and what was counted on the way.
-fn cancel_price(day: &mut StockDay, no: i64, side: Side, last_price: i64) -> Option<i64> {
-    // Orders stand in index order within a channel, and a stock has one channel.
-    let Ok(place) = day.orders.binary_search_by_key(&no, |o| o.index) else {
+fn cancel_price(day: &mut StockDay, places: &Places, no: i64, side: Side, last_price: i64) -> Option<i64> {
+    let Some(place) = places.find(&day.orders, no) else {
         day.counters.unknown_ref += 1;
         return None;
     };
@@ -105,38 +109,53 @@ fn cancel_price(day: &mut StockDay, no: i64, side: Side, last_price: i64) -> Opt
     None
 }
 
-impl Placed for SzseOrder {
-    fn channel(&self) -> u32 {
-        self.channel
+/// Where orders of an index stand, which are sorted by it: the range of indices in as many equal parts as there are
+/// orders, so that a look-up touches two lines of memory near those of the look-up before.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    least: i64,
+    /// Indices of a part, as a power of two.
+    shift: u32,
+    /// The first order of each part, and one entry more.
+    starts: Vec<u32>,
+}
+
+impl Places {
+    /// Those of orders that stand in index order, as they do within a channel; a stock has one channel.
+    fn set(&mut self, orders: &[DayOrder]) {
+        self.starts.clear();
+        if !orders.is_sorted_by_key(|order| order.index) {
+            (self.least, self.shift) = (0, 63);
+            self.starts.extend([0, orders.len() as u32]);
+            return;
+        }
+        let (least, most) = orders.first().zip(orders.last()).map_or((0, 0), |(a, b)| (a.index, b.index));
+        let per_part = most.abs_diff(least) / orders.len().max(1) as u64;
+        (self.least, self.shift) = (least, per_part.checked_ilog2().map_or(0, |log| log + 1));
+        for (at, order) in (0..).zip(orders) {
+            let parts = self.part(order.index) + 1;
+            if self.starts.len() < parts {
+                self.starts.resize(parts, at);
+            }
+        }
+        self.starts.push(orders.len() as u32);
     }
 
-    fn index(&self) -> i64 {
-        self.index
+    fn part(&self, index: i64) -> usize {
+        (index.abs_diff(self.least) >> self.shift) as usize
     }
 
-    fn set_index(&mut self, index: i64) {
-        self.index = index;
-    }
-
-    fn time(&self) -> TickTime {
-        self.time
+    /// The place of the order with this index.
+    fn find(&self, orders: &[DayOrder], index: i64) -> Option<usize> {
+        if index < self.least {
+            return None;
+        }
+        let part = self.part(index);
+        let (from, to) = (*self.starts.get(part)? as usize, *self.starts.get(part + 1)? as usize);
+        let found = orders[from..to].binary_search_by_key(&index, |order| order.index).ok()?;
+        Some(from + found)
     }
 }
 
-impl Placed for SzseExecution {
-    fn channel(&self) -> u32 {
-        self.channel
-    }
-
-    fn index(&self) -> i64 {
-        self.index
-    }
-
-    fn set_index(&mut self, index: i64) {
-        self.index = index;
-    }
-
-    fn time(&self) -> TickTime {
-        self.time
-    }
-}
+placed!(SzseOrder, |row| row.channel);
+placed!(SzseExecution, |row| row.channel);

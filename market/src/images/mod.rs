@@ -15,6 +15,8 @@ mod norm;
 mod paint;
 mod parents;
 
+use crate::ashare::DayMaker;
+
 pub use check::{Measure, Tally, broken_invariants, measures, values_out_of_range};
 pub use cuts::{Cuts, lerp};
 pub use paint::{DayImage, Dropped, ImageError, Kept, Painter, Scales};
@@ -149,8 +151,9 @@ pub enum Compat {
     #[default]
     None,
     /// Those of the public program that images of this form come from, only to compare with it: a cancel without
-    /// a price takes the first cut of order prices, and logarithms are taken in `f32`. What it does before there
-    /// is a [`StockDay`](crate::ashare::StockDay) is up to whoever makes that.
+    /// a price takes the first cut of order prices, parents sum what was paid, fills after resting enlarge an order of
+    /// Shanghai, and logarithms are taken in `f32`. It looks at rows of the session only, which is up to whoever
+    /// gathers them.
     Ancestor,
 }
 
@@ -178,6 +181,13 @@ impl Default for ImageSettings {
             normalise: Normalise::default(),
             compat: Compat::default(),
         }
+    }
+}
+
+impl ImageSettings {
+    /// What makes days by these rules, of rows that the rules look at.
+    pub fn day_maker(&self) -> DayMaker {
+        DayMaker::new(self.compat == Compat::Ancestor)
     }
 }
 

@@ -92,6 +92,8 @@ pub struct Painter {
     settings: ImageSettings,
     buyers: Parents,
     sellers: Parents,
+    /// Places of the orders of each trade that is counted.
+    sides: Vec<[Option<u32>; 2]>,
     trade_prices: Vec<i64>,
     trade_qtys: Vec<i64>,
     order_prices: Vec<i64>,
@@ -131,8 +133,9 @@ impl Painter {
     fn measure(&mut self, day: &StockDay) -> Result<Dropped, ImageError> {
         let mut dropped = Dropped::default();
         for parents in [&mut self.buyers, &mut self.sellers] {
-            parents.reset(day.trades.len());
+            parents.reset(day.trades.len() / 2);
         }
+        self.sides.clear();
         let samples =
             [&mut self.trade_prices, &mut self.trade_qtys, &mut self.order_prices, &mut self.order_qtys];
         samples.into_iter().for_each(Vec::clear);
@@ -141,13 +144,13 @@ impl Painter {
                 *reason(&mut dropped) += 1;
                 continue;
             }
-            let amount = amount(trade.price, trade.qty)?;
+            let amount = self.amount_of(day, trade)?;
             let (by_buyer, by_seller) =
                 (trade.aggressor == Some(Side::Bid), trade.aggressor == Some(Side::Ask));
-            let added = self.buyers.add(trade.buy_no, amount, by_buyer);
-            added
-                .and(self.sellers.add(trade.sell_no, amount, by_seller))
-                .ok_or(ImageError::AmountOverflow)?;
+            let buyer = self.buyers.add(trade.buy_no, amount, by_buyer);
+            let seller = self.sellers.add(trade.sell_no, amount, by_seller);
+            let (buyer, seller) = buyer.zip(seller).ok_or(ImageError::AmountOverflow)?;
+            self.sides.push([buyer, seller]);
             self.trade_prices.push(trade.price);
             self.trade_qtys.push(trade.qty);
         }
@@ -161,6 +164,16 @@ impl Painter {
             self.order_qtys.push(order.qty);
         }
         Ok(dropped)
+    }
+
+    /// What a trade adds to its orders; the ancestor sums what was paid.
+    fn amount_of(&self, day: &StockDay, trade: &DayTrade) -> Result<i64, ImageError> {
+        let paid = match self.settings.compat {
+            Compat::None => None,
+            Compat::Ancestor => day.odd_money.get(&trade.index).copied(),
+        };
+        let product = amount(trade.price, trade.qty)?;
+        paid.map_or(Ok(product), |paid| amount(paid, 1))
     }
 
     fn scales(&mut self, day: &StockDay) -> Result<Scales, ImageError> {
@@ -185,10 +198,11 @@ impl Painter {
 
     fn count(&self, day: &StockDay, scales: Scales, mut dropped: Dropped) -> DayImage {
         let (mut counts, mut kept) = (Counts([0; CELLS]), Kept::default());
-        for trade in day.trades.iter().filter(|trade| trade_drop(trade).is_none()) {
+        let trades = day.trades.iter().filter(|trade| trade_drop(trade).is_none());
+        for (trade, sides) in trades.zip(&self.sides) {
             kept.trades += 1;
-            kept.trades_with_orders += u64::from(trade.buy_no != 0 && trade.sell_no != 0);
-            self.count_trade(trade, &scales, &mut counts);
+            kept.trades_with_orders += u64::from(sides.iter().all(Option::is_some));
+            self.count_trade(trade, *sides, &scales, &mut counts);
         }
         for order in day.orders.iter().filter(|order| order_drop(order).is_none()) {
             kept.orders += 1;
@@ -211,24 +225,30 @@ impl Painter {
         DayImage { counts, scales, n_parents, kept, dropped }
     }
 
-    fn count_trade(&self, trade: &DayTrade, scales: &Scales, counts: &mut Counts) {
+    fn count_trade(
+        &self,
+        trade: &DayTrade,
+        [buyer, seller]: [Option<u32>; 2],
+        scales: &Scales,
+        counts: &mut Counts,
+    ) {
         let cell = Counts::offset(
             Channel::Trades,
             scales.trade_price.bin(trade.price),
             scales.trade_qty.bin(trade.qty),
         );
         let mut add = |channel| counts.0[Counts::offset(channel, 0, 0) + cell] += 1;
-        let is_big = |parents: &Parents, no| parents.amount(no) as f64 >= scales.threshold;
+        let is_big = |parents: &Parents, place| parents.amount_at(place) as f64 >= scales.threshold;
         add(Channel::Trades);
         if let Some(side) = trade.aggressor {
             add(by_side(side, Channel::ActiveBuys, Channel::ActiveSells));
         }
-        if trade.buy_no != 0 {
-            let big = is_big(&self.buyers, trade.buy_no);
+        if let Some(place) = buyer {
+            let big = is_big(&self.buyers, place);
             add(if big { Channel::BigBuys } else { Channel::SmallBuys });
         }
-        if trade.sell_no != 0 {
-            let big = is_big(&self.sellers, trade.sell_no);
+        if let Some(place) = seller {
+            let big = is_big(&self.sellers, place);
             add(if big { Channel::BigSells } else { Channel::SmallSells });
         }
     }

@@ -1,78 +1,72 @@
 //! Parent orders: what the trades of one order number amount to, and from where on that is big.
 
-/// Amounts by order number of one side: a table with open addressing, because numbers are dense in a channel but
-/// sparse in a stock.
+use crate::ashare::Numbers;
+
+/// Amounts by order number of one side.
 #[derive(Clone, Debug, Default)]
 pub struct Parents {
-    slots: Vec<Slot>,
-    n: usize,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    /// 0: nobody is here; no order has this number.
-    no: i64,
-    amount: i64,
-    active: bool,
+    places: Numbers,
+    amounts: Vec<i64>,
+    active: Vec<bool>,
 }
 
 impl Parents {
-    /// Empties it and makes room for so many orders.
-    pub fn reset(&mut self, orders_max: usize) {
-        self.slots.clear();
-        self.slots.resize((orders_max * 2).next_power_of_two(), Slot::default());
-        self.n = 0;
+    /// Empties it and makes room for so many orders; there may be more.
+    pub fn reset(&mut self, orders: usize) {
+        self.places.reset(orders);
+        self.amounts.clear();
+        self.active.clear();
     }
 
-    /// Adds a trade of an order. `active`: it crossed the spread. Number 0 is no order and adds nothing. `None`: the
-    /// amount is too large to be kept exactly.
-    pub fn add(&mut self, no: i64, amount: i64, active: bool) -> Option<()> {
+    /// Adds a trade of an order. `active`: it crossed the spread. Number 0 is no order and adds nothing. Gives the
+    /// order's place, by which [`Parents::amount_at`] knows it; `None`: the amount is too large to be kept exactly.
+    pub fn add(&mut self, no: i64, amount: i64, active: bool) -> Option<Option<u32>> {
         if no == 0 {
-            return Some(());
+            return Some(None);
         }
-        let at = self.place(no);
-        let slot = &mut self.slots[at];
-        self.n += usize::from(slot.no == 0);
-        slot.no = no;
-        slot.amount = slot.amount.checked_add(amount)?;
-        slot.active |= active;
-        Some(())
+        let (place, new) = self.places.enter(no);
+        if new {
+            self.amounts.push(amount);
+            self.active.push(active);
+        } else {
+            let sum = &mut self.amounts[place as usize];
+            *sum = sum.checked_add(amount)?;
+            self.active[place as usize] |= active;
+        }
+        Some(Some(place))
     }
 
     /// What the trades of an order amount to, ticks × shares.
     pub fn amount(&self, no: i64) -> i64 {
-        if no == 0 || self.n == 0 { 0 } else { self.slots[self.place(no)].amount }
+        self.places.get(no).map_or(0, |place| self.amount_at(place))
+    }
+
+    /// The same of the order at a place.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn amount_at(&self, place: u32) -> i64 {
+        self.amounts[place as usize]
     }
 
     /// Did one of its trades cross the spread?
     pub fn is_active(&self, no: i64) -> bool {
-        no != 0 && self.n != 0 && self.slots[self.place(no)].active
+        self.places.get(no).is_some_and(|place| self.active[place as usize])
     }
 
     /// Number of orders.
     pub fn len(&self) -> usize {
-        self.n
+        self.amounts.len()
     }
 
     /// Are there none?
     pub fn is_empty(&self) -> bool {
-        self.n == 0
+        self.amounts.is_empty()
     }
 
     /// Amounts above 0, in no order that means anything.
     pub fn amounts(&self) -> impl Iterator<Item = i64> {
-        self.slots.iter().map(|slot| slot.amount).filter(|amount| *amount > 0)
-    }
-
-    /// Where a number stands or would stand.
-    fn place(&self, no: i64) -> usize {
-        let mask = self.slots.len() - 1;
-        // Fibonacci hashing: neighbouring numbers are spread over the table.
-        let mut at = ((no as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & mask;
-        while self.slots[at].no != no && self.slots[at].no != 0 {
-            at = (at + 1) & mask;
-        }
-        at
+        self.amounts.iter().copied().filter(|amount| *amount > 0)
     }
 }
 
@@ -137,7 +131,7 @@ mod tests {
     fn an_amount_that_cannot_be_exact_is_refused() {
         let mut table = Parents::default();
         table.reset(2);
-        assert_eq!(table.add(1, i64::MAX, false), Some(()));
+        assert_eq!(table.add(1, i64::MAX, false), Some(Some(0)));
         assert_eq!(table.add(1, 1, false), None);
         assert_eq!(big_threshold([i64::MAX; 3].into_iter(), 1.0), None);
     }

@@ -91,10 +91,8 @@ impl Start {
 
     fn seconds(&self) -> f64 {
         let wall = self.wall.elapsed().as_secs_f64();
-        match (self.cpu_ns, cpu_ns()) {
-            (Some(from), Some(to)) if wall >= CPU_FROM_S => (to - from) as f64 / 1e9,
-            _ => wall,
-        }
+        let cpu = self.cpu_ns.zip(cpu_ns()).map(|(from, to)| (to - from) as f64 / 1e9);
+        cpu.filter(|cpu| *cpu >= CPU_FROM_S).unwrap_or(wall)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use lobstream_market::ashare::{
-    ExecKind, OrdType, Phase, SseFlag, SseKind, SseRow, StockCode, SzseExecution, SzseOrder,
+    ExecKind, OrdType, Phase, SseFlag, SseKind, SseRow, StockCode, SzseExecution, SzseOrder, TickTime,
 };
 use lobstream_market::book::Side;
 
@@ -60,6 +60,24 @@ struct Columns {
     money: Vec<f64>,
     word: Vec<&'static str>,
     flag: Vec<&'static str>,
+}
+
+impl Columns {
+    /// What every table has. Prices are ticks.
+    fn push(&mut self, code: StockCode, channel: u32, index: i64, time: TickTime, price: i64, qty: i64) {
+        self.code.push(code.number() as i32);
+        self.channel.push(channel as i32);
+        self.index.push(index);
+        self.time.push(time.0 as i32);
+        self.price.push(yuan(code, price));
+        self.qty.push(qty);
+    }
+
+    /// Numbers of the orders of both sides.
+    fn push_sides(&mut self, buy_no: i64, sell_no: i64) {
+        self.buy_no.push(buy_no);
+        self.sell_no.push(sell_no);
+    }
 }
 
 /// What columns a table has, and under which names.
@@ -164,20 +182,14 @@ impl Table for Merged {
     fn append(&mut self, rows: &[Self::Row]) -> Result<(), String> {
         let c = &mut self.0.columns;
         for &(code, row) in rows {
-            c.index.push(row.index);
-            c.channel.push(row.channel as i32);
-            c.code.push(code.number() as i32);
-            c.time.push(row.time.0 as i32);
+            c.push(code, row.channel, row.index, row.time, row.price, row.qty);
+            c.push_sides(row.buy_no, row.sell_no);
             c.word.push(match row.kind {
                 SseKind::Add => "A",
                 SseKind::Delete => "D",
                 SseKind::Trade => "T",
                 SseKind::Status => "S",
             });
-            c.buy_no.push(row.buy_no);
-            c.sell_no.push(row.sell_no);
-            c.price.push(yuan(code, row.price));
-            c.qty.push(row.qty);
             // What an add has traded already is not known here: vendors write 0 where they do not know.
             let money = row.money.filter(|_| row.kind == SseKind::Trade).unwrap_or(0);
             c.money.push(yuan(code, money));
@@ -237,10 +249,7 @@ impl Table for Orders {
     fn append(&mut self, rows: &[Self::Row]) -> Result<(), String> {
         let c = &mut self.0.columns;
         for &(code, row) in rows {
-            c.code.push(code.number() as i32);
-            c.time.push(row.time.0 as i32);
-            c.price.push(yuan(code, row.price));
-            c.qty.push(row.qty);
+            c.push(code, row.channel, row.index, row.time, row.price, row.qty);
             c.word.push(match row.side {
                 Some(Side::Bid) => "49",
                 Some(Side::Ask) => "50",
@@ -251,8 +260,6 @@ impl Table for Orders {
                 OrdType::Limit => "50",
                 OrdType::OwnBest => "U",
             });
-            c.index.push(row.index);
-            c.channel.push(row.channel as i32);
         }
         self.0.flush(orders, false)
     }
@@ -290,18 +297,12 @@ impl Table for Executions {
     fn append(&mut self, rows: &[Self::Row]) -> Result<(), String> {
         let c = &mut self.0.columns;
         for &(code, row) in rows {
-            c.code.push(code.number() as i32);
-            c.time.push(row.time.0 as i32);
-            c.price.push(yuan(code, row.price));
-            c.qty.push(row.qty);
-            c.buy_no.push(row.buy_no);
-            c.sell_no.push(row.sell_no);
+            c.push(code, row.channel, row.index, row.time, row.price, row.qty);
+            c.push_sides(row.buy_no, row.sell_no);
             c.word.push(match row.kind {
                 ExecKind::Trade => "70",
                 ExecKind::Cancel => "52",
             });
-            c.index.push(row.index);
-            c.channel.push(row.channel as i32);
         }
         self.0.flush(executions, false)
     }

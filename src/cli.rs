@@ -193,6 +193,21 @@ pub struct AppFacts {
     pub state: PathBuf,
 }
 
+/// How a process takes part in an application.
+#[derive(Debug, Args)]
+pub struct Process {
+    /// Stop when the input is used up; default: follow it until Ctrl-C.
+    #[arg(long)]
+    pub until_end: bool,
+    /// Stream threads; default: one per core.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub threads: Option<u32>,
+    /// Name of this process among those that share the partitions of --app on Kafka. Each needs its own; one that
+    /// comes back under its name finds its partitions and its state again.
+    #[arg(long, env = "LOBSTREAM_INSTANCE", default_value = "0", value_name = "NAME")]
+    pub instance: String,
+}
+
 /// `lobstream run`
 #[derive(Debug, Args)]
 pub struct Run {
@@ -205,16 +220,9 @@ pub struct Run {
     /// lmdb:DIR, mongodb://host:port[/db] or parquet:DIR; may be repeated.
     #[arg(long, value_name = "URI")]
     pub results: Vec<String>,
-    /// Stop when the input is used up; default: follow it until Ctrl-C.
-    #[arg(long)]
-    pub until_end: bool,
-    /// Stream threads; default: one per core.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
-    pub threads: Option<u32>,
-    /// Name of this process among those that share the partitions of --app on Kafka. Each needs its own; one that
-    /// comes back under its name finds its partitions and its state again.
-    #[arg(long, env = "LOBSTREAM_INSTANCE", default_value = "0", value_name = "NAME")]
-    pub instance: String,
+    /// How this process takes part.
+    #[command(flatten)]
+    pub process: Process,
     /// How partitions are shared on Kafka: processes come and go in a group, or one process owns all of them.
     #[arg(long, default_value = "group", value_parser = ["group", "static"])]
     pub assignment: String,
@@ -307,6 +315,8 @@ pub enum Kind {
     Factors,
     /// Signals.
     Signals,
+    /// Images of days, copied byte for byte.
+    Images,
 }
 
 /// `lobstream export`
@@ -321,15 +331,21 @@ pub struct Export {
     /// Which rows.
     #[arg(long, value_enum, required_unless_present = "table")]
     pub to: Option<Kind>,
-    /// lmdb:DIR, mongodb://host:port[/db] or parquet:DIR
+    /// lmdb:DIR, mongodb://host:port[/db] or parquet:DIR; of images the folder that holds DATE.lmdb
     #[arg(long, value_name = "URI", required_unless_present = "table")]
     pub from: Option<String>,
-    /// FILE.csv or FILE.parquet [default: of a table TABLE.csv or TABLE.parquet]
+    /// FILE.csv or FILE.parquet, of images another folder [default: of a table TABLE.csv or TABLE.parquet]
     #[arg(long, value_name = "FILE", required_unless_present = "table")]
     pub out: Option<PathBuf>,
     /// Of a table without --out: which of the two.
     #[arg(long, value_enum, default_value = "parquet", conflicts_with = "out")]
     pub format: ExportTo,
+    /// Images of these days, such as 20230711,20230712; default: all that are there.
+    #[arg(long, value_delimiter = ',', value_name = "DATE")]
+    pub dates: Vec<String>,
+    /// Images of these stocks, such as 600519.SH; default: all.
+    #[arg(long, value_delimiter = ',')]
+    pub symbols: Vec<String>,
 }
 
 /// Formats of exported files.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::Process;
+
 /// `lobstream images`
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -65,6 +67,9 @@ pub struct ImagesBatch {
     /// Throw away what a stopped run has begun.
     #[arg(long, conflicts_with = "overwrite")]
     pub no_resume: bool,
+    /// Daily bars with ts_code, trade_date and pre_close: the close of the day before is kept beside the cuts.
+    #[arg(long, value_name = "FILE")]
+    pub bars: Option<PathBuf>,
     /// Store the counts beside the images.
     #[arg(long)]
     pub keep_counts: bool,
@@ -163,15 +168,9 @@ pub struct ImagesStream {
     /// Daily bars with ts_code, trade_date and pre_close, for images during the day.
     #[arg(long, value_name = "FILE")]
     pub bars: Option<PathBuf>,
-    /// Stop when the input is used up; default: follow it until Ctrl-C.
-    #[arg(long)]
-    pub until_end: bool,
-    /// Stream threads; default: one per core.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
-    pub threads: Option<u32>,
-    /// Name of this process among those that share the partitions of --app on Kafka.
-    #[arg(long, env = "LOBSTREAM_INSTANCE", default_value = "0", value_name = "NAME")]
-    pub instance: String,
+    /// How this process takes part.
+    #[command(flatten)]
+    pub process: Process,
     /// Where state lies when the log is Kafka.
     #[arg(long, default_value = "state", value_name = "DIR")]
     pub state: PathBuf,

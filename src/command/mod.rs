@@ -50,6 +50,10 @@ pub fn execute(command: Command) -> Result<(), Error> {
 }
 
 fn export_rows(args: cli::Export) -> Result<(), Error> {
+    let chosen = !args.dates.is_empty() || !args.symbols.is_empty();
+    if chosen && args.to != Some(cli::Kind::Images) {
+        return Err(Error::usage("--dates and --symbols select images: write --to images with them"));
+    }
     if let Some(table) = args.table {
         let end = match args.format {
             cli::ExportTo::Parquet => "parquet",
@@ -62,6 +66,7 @@ fn export_rows(args: cli::Export) -> Result<(), Error> {
         return Err(Error::usage("name a table, or --to, --from and --out"));
     };
     let kind = match kind {
+        cli::Kind::Images => return images::export::execute(&from, &out, &args.dates, &args.symbols),
         cli::Kind::Factors => Kind::Factors,
         cli::Kind::Signals => Kind::Signals,
     };

@@ -64,19 +64,19 @@ pub(super) struct RunReport {
 }
 
 pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
-    if args.until_end || args.describe {
+    if args.process.until_end || args.describe {
         expect_log(&args.of)?;
     }
-    flags::name("--instance", &args.instance)?;
+    flags::name("--instance", &args.process.instance)?;
     Results::all_different(&args.results)?;
     let (log, pipeline) = open(&args.of)?;
     let options = RunOptions {
         pipeline,
         results: args.results.clone(),
-        until: if args.until_end { Until::End } else { Until::Shutdown },
-        threads: args.threads.unwrap_or_else(cores),
-        state_dir: state_of(&args.of.state, &args.instance),
-        instance: args.instance.clone(),
+        until: if args.process.until_end { Until::End } else { Until::Shutdown },
+        threads: args.process.threads.unwrap_or_else(cores),
+        state_dir: state_of(&args.of.state, &args.process.instance),
+        instance: args.process.instance.clone(),
         sharing: sharing(&args.assignment, &args.group_protocol),
         guarantee: guarantee(&args.guarantee),
         standby: args.standby.as_deref().map(|text| flags::standby("--standby", text)).transpose()?,

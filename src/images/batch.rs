@@ -12,14 +12,16 @@ use lobstream_streams::time::Ts;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::closes::PrevCloses;
 use super::inputs::{Rejected, Source, identify};
+use super::lock::DayLock;
 use super::meta::{InputRow, RunRow, SCHEMA, Status, StockRow, Totals};
+use super::paths::DayPaths;
 use super::report::write_report;
-use super::rows::each;
 use super::settings::Settings;
 use super::spill::{BUCKETS, LOADED_ROW_BYTES, Spill, Unit};
 use super::stock::{Finished, build, without_image};
-use super::store::{DayMeta, DayPaths, DayWriter, finished_stocks};
+use super::store::{DayMeta, DayWriter, finished_stocks};
 use crate::clock::Clock;
 use crate::error::{Error, ResultsError};
 use crate::feed::ashare::StockRows;
@@ -82,10 +84,19 @@ pub(crate) struct Job<'a> {
     pub(crate) threads: usize,
     /// Bytes of memory for rows.
     pub(crate) mem_bytes: u64,
+    /// Closes of the day before, kept beside the cuts.
+    pub(crate) prev_closes: &'a PrevCloses,
     /// What to do about what is there.
     pub(crate) mode: Mode,
     /// Store counts beside the images.
     pub(crate) keep_counts: bool,
+}
+
+impl Job<'_> {
+    /// The date as a number.
+    fn day(&self) -> u32 {
+        self.date.parse().unwrap_or(0)
+    }
 }
 
 /// Who is told how far it is.
@@ -131,6 +142,7 @@ pub(crate) fn run_day(
         ThreadPoolBuilder::new().num_threads(job.threads).thread_name(|i| format!("images-{i}")).build();
     let pool = pool.map_err(|e| Error::usage(format!("--threads: {e}")))?;
     let paths = DayPaths::new(job.out, job.date);
+    let _held = DayLock::take(job.out, job.date)?;
     paths.mend()?;
     let run = RunRow {
         schema: SCHEMA,
@@ -138,7 +150,7 @@ pub(crate) fn run_day(
         config: job.settings.text(),
         config_hash: job.settings.hash(),
         selection: job.selection.text(),
-        inputs: identify(source.files())?,
+        inputs: identify(source.files())?.into_iter().chain(job.prev_closes.identity(job.day())).collect(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: Ts(clock.wall_ns()).to_string(),
         ended: None,
@@ -280,11 +292,7 @@ fn sort_rows(
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            for (code, row) in each(batch) {
-                if job.selection.takes(code) && !known.contains(&code) {
-                    partition.push(code, row)?;
-                }
-            }
+            partition.take(batch, &|code| job.selection.takes(code) && !known.contains(&code))?;
             let n = batch.len() as u64;
             watch.rows(all_rows.fetch_add(n, Ordering::Relaxed) + n);
             Ok(())
@@ -302,7 +310,7 @@ fn sort_rows(
 fn stocks_of(units: &[Unit], bucket: usize) -> BTreeMap<StockCode, u64> {
     let mut stocks = BTreeMap::new();
     for (code, rows) in units.iter().flat_map(|unit| unit.rows(bucket)) {
-        *stocks.entry(*code).or_default() += rows;
+        *stocks.entry(code).or_default() += rows;
     }
     stocks
 }
@@ -376,12 +384,16 @@ fn paint_bucket(
         }
     }
     sorted.spill.load(&sorted.units, bucket, &mut stocks)?;
-    let mut painter = Painter::new(job.settings.image);
+    let (mut maker, mut painter) = (job.settings.image.day_maker(), Painter::new(job.settings.image));
     while let Some((code, rows)) = stocks.pop_first() {
         if quit() {
             return Err(Error::Interrupted);
         }
-        send(finished, build(code, rows, &mut painter, job.settings)?)?;
+        let mut stock = build(code, rows, &mut maker, &mut painter, job.settings)?;
+        if let Some(image) = &mut stock.image {
+            image.cuts.prev_close_ticks = job.prev_closes.of(code, job.day());
+        }
+        send(finished, stock)?;
     }
     Ok(())
 }

@@ -200,8 +200,8 @@ pub struct CutsRow {
 }
 
 impl CutsRow {
-    /// Of a painted day.
-    pub(super) fn new(day: &DayImage, tick_decimals: u32, prev_close_ticks: Option<i64>) -> CutsRow {
+    /// Of a painted day. The close of the day before is not known to it.
+    pub(super) fn new(day: &DayImage, tick_decimals: u32) -> CutsRow {
         let scales = &day.scales;
         CutsRow {
             trade_price_x8: scales.trade_price.x8(),
@@ -210,7 +210,7 @@ impl CutsRow {
             order_qty_x8: scales.order_qty.x8(),
             threshold: Some(scales.threshold).filter(|t| t.is_finite()),
             n_parents: day.n_parents as u64,
-            prev_close_ticks,
+            prev_close_ticks: None,
             tick_decimals,
         }
     }

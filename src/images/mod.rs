@@ -9,20 +9,26 @@
 //! The result depends on input and settings alone, never on threads, memory or how often it was begun.
 
 mod batch;
+mod closes;
+mod copy;
 mod inputs;
+mod lock;
 mod meta;
+mod packed;
+mod paths;
 mod report;
-mod rows;
 mod settings;
 mod spill;
 mod stock;
 mod store;
 
 pub(crate) use batch::{Job, Mode, Outcome, Selection, Watch, run_day};
+pub(crate) use closes::PrevCloses;
+pub(crate) use copy::{copy_day, days_in};
 pub(crate) use inputs::Files;
 pub use meta::{Counters, CutsRow, InputRow, RunRow, SCHEMA, Status, StockRow, Totals};
+pub(crate) use paths::DayPaths;
 pub(crate) use report::{Finding, Summary, examine};
 pub use settings::{Intraday, Settings, arith_name, bins_name, compat_name, normalise_name};
 pub(crate) use stock::Finished;
-pub(crate) use store::DayPaths;
 pub use store::{DayImages, DayMeta};

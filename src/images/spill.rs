@@ -14,15 +14,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use lobstream_market::ashare::StockCode;
+use lobstream_market::ashare::{
+    Exchange, Numbers, RestoredOrder, SseRow, StockCode, SzseExecution, SzseOrder,
+};
 
-use super::rows::{Codec, Row, push};
+use super::packed::{Fields, Packed, ROW_BYTES_MAX, Reader, Series, What, write};
 use crate::error::Error;
-use crate::feed::ashare::StockRows;
+use crate::feed::ashare::{Batch, StockRows};
 
 /// Number of buckets: a market of 200 million rows gives each less than a million.
 pub(super) const BUCKETS: usize = 256;
-/// Bytes that a row takes once it is loaded, at most.
+/// Bytes that a row takes once it is loaded, at most, and those that it was loaded from.
 pub(super) const LOADED_ROW_BYTES: u64 = 104;
 /// Bytes of a unit after which memory is looked at.
 const LOOK_EVERY: usize = 8 << 20;
@@ -47,6 +49,9 @@ struct Output {
 pub(super) struct Partition<'s> {
     spill: &'s Spill,
     buckets: Vec<Bucket>,
+    known: Numbers,
+    /// Of each series that is known; `None` if it is not wanted.
+    homes: Vec<Option<Home>>,
     /// Bytes that were added since memory was looked at.
     fresh: usize,
     /// Bytes that were told to `spill`.
@@ -59,13 +64,21 @@ pub(super) struct Unit {
     buckets: Vec<Bucket>,
 }
 
+/// Where the rows of a series go.
+#[derive(Clone, Copy, Debug)]
+struct Home {
+    bucket: usize,
+    place: u32,
+}
+
 #[derive(Debug, Default)]
 struct Bucket {
-    codec: Codec,
     bytes: Vec<u8>,
+    /// Time of the last row.
+    time: u32,
     /// Where earlier bytes lie in the file: offset and length.
     segments: Vec<(u64, usize)>,
-    rows: BTreeMap<StockCode, u64>,
+    series: Vec<Series>,
 }
 
 impl Spill {
@@ -77,7 +90,8 @@ impl Spill {
     /// A unit's rows will come.
     pub(super) fn partition(&self) -> Partition<'_> {
         let buckets = std::iter::repeat_with(Bucket::default).take(BUCKETS).collect();
-        Partition { spill: self, buckets, fresh: 0, told: 0 }
+        let (known, homes) = (Numbers::with_capacity(1 << 10), Vec::new());
+        Partition { spill: self, buckets, known, homes, fresh: 0, told: 0 }
     }
 
     /// Adds the rows of the stocks of a bucket that are asked for, in the order of the units.
@@ -90,26 +104,41 @@ impl Spill {
         bucket: usize,
         stocks: &mut BTreeMap<StockCode, StockRows>,
     ) -> Result<(), Error> {
+        let wanted: Vec<StockCode> = stocks.keys().copied().collect();
+        let mut rows: Vec<&mut StockRows> = stocks.values_mut().collect();
+        let of = |series: &Series| wanted.binary_search(&series.code).ok();
+        let mut n_rows = vec![[0; 4]; rows.len()];
+        for series in units.iter().flat_map(|unit| &unit.buckets[bucket].series) {
+            of(series).into_iter().for_each(|stock| n_rows[stock][series.what as usize] += series.rows);
+        }
+        rows.iter_mut().zip(&n_rows).for_each(|(rows, n)| make_room(rows, n.map(|n| n as usize)));
         for bucket in units.iter().map(|unit| &unit.buckets[bucket]) {
-            let bytes = self.read(&bucket.segments).map_err(|e| self.failed("cannot read", &e))?;
-            let mut codec = Codec::default();
-            for mut rest in [&bytes[..], &bucket.bytes[..]] {
-                while let Some((code, row)) = codec.read(&mut rest) {
-                    if let Some(rows) = stocks.get_mut(&code) {
-                        push(rows, row);
-                    }
-                }
-                if !rest.is_empty() {
-                    let reason = "it is not as it was written; run again";
-                    return Err(Error::file("cannot read", &self.path, reason));
-                }
+            let (bytes, end) = self.read(bucket).map_err(|e| self.failed("cannot read", &e))?;
+            let stocks: Vec<Option<usize>> = bucket.series.iter().map(of).collect();
+            let mut reader = Reader::new(&bytes, stocks.len());
+            while reader.at() < end {
+                let whole = reader.next().and_then(|(place, fields)| match stocks[place] {
+                    Some(stock) => push(&bucket.series[place], &fields, rows[stock]),
+                    None => Some(()),
+                });
+                whole.ok_or_else(|| self.damaged())?;
+            }
+            if reader.at() != end {
+                return Err(self.damaged());
             }
         }
         Ok(())
     }
 
-    fn read(&self, segments: &[(u64, usize)]) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; segments.iter().map(|(_, length)| length).sum()];
+    fn damaged(&self) -> Error {
+        Error::file("cannot read", &self.path, "it is not as it was written; run again")
+    }
+
+    /// The bytes of a bucket, those that a reader looks at behind them, and how many are its own.
+    fn read(&self, Bucket { bytes: fresh, segments, .. }: &Bucket) -> io::Result<(Vec<u8>, usize)> {
+        let spilled = segments.iter().map(|(_, length)| length).sum::<usize>();
+        let mut bytes = vec![0; spilled + fresh.len() + ROW_BYTES_MAX];
+        bytes[spilled..spilled + fresh.len()].copy_from_slice(fresh);
         let mut output = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(output) = &mut *output {
             let mut into = &mut bytes[..];
@@ -120,7 +149,7 @@ impl Spill {
                 into = rest;
             }
         }
-        Ok(bytes)
+        Ok((bytes, spilled + fresh.len()))
     }
 
     /// Writes what waits in these buckets.
@@ -154,17 +183,41 @@ impl Spill {
 }
 
 impl Partition<'_> {
-    /// Takes a row.
+    /// Takes the rows of the stocks that are wanted.
     ///
     /// # Errors
     /// The disk is full.
-    pub(super) fn push(&mut self, code: StockCode, row: Row) -> Result<(), Error> {
-        let bucket = &mut self.buckets[bucket_of(code)];
-        let before = bucket.bytes.len();
-        bucket.codec.write(code, row, &mut bucket.bytes);
-        *bucket.rows.entry(code).or_default() += 1;
-        self.fresh += bucket.bytes.len() - before;
+    pub(super) fn take(&mut self, batch: &Batch, wanted: &impl Fn(StockCode) -> bool) -> Result<(), Error> {
+        batch.sse.iter().try_for_each(|(code, row)| self.push(*code, row, wanted))?;
+        batch.restored.iter().try_for_each(|(code, row)| self.push(*code, row, wanted))?;
+        batch.orders.iter().try_for_each(|(code, row)| self.push(*code, row, wanted))?;
+        batch.executions.iter().try_for_each(|(code, row)| self.push(*code, row, wanted))
+    }
+
+    fn push<R: Packed>(
+        &mut self,
+        code: StockCode,
+        row: &R,
+        wanted: &impl Fn(StockCode) -> bool,
+    ) -> Result<(), Error> {
+        let (known, new) = self.known.enter(number_of(code, R::WHAT, row.channel()));
+        if new {
+            let home = wanted(code).then(|| self.home(Series::new(code, R::WHAT, row.channel())));
+            self.homes.push(home);
+        }
+        let Some(Home { bucket, place }) = self.homes[known as usize] else { return Ok(()) };
+        let Bucket { bytes, time, series, .. } = &mut self.buckets[bucket];
+        let before = bytes.len();
+        write(place, &mut series[place as usize], time, &row.fields(), bytes);
+        self.fresh += bytes.len() - before;
         if self.fresh > LOOK_EVERY { self.look() } else { Ok(()) }
+    }
+
+    fn home(&mut self, series: Series) -> Home {
+        let bucket = bucket_of(series.code);
+        let all = &mut self.buckets[bucket].series;
+        all.push(series);
+        Home { bucket, place: all.len() as u32 - 1 }
     }
 
     /// No more rows come.
@@ -192,9 +245,40 @@ impl Partition<'_> {
 }
 
 impl Unit {
-    /// How many rows each stock of a bucket has.
-    pub(super) fn rows(&self, bucket: usize) -> &BTreeMap<StockCode, u64> {
-        &self.buckets[bucket].rows
+    /// The stocks of a bucket, each perhaps several times, and how many rows they have.
+    pub(super) fn rows(&self, bucket: usize) -> impl Iterator<Item = (StockCode, u64)> {
+        self.buckets[bucket].series.iter().map(|series| (series.code, series.rows))
+    }
+}
+
+/// A number for every series.
+fn number_of(code: StockCode, what: What, channel: u32) -> i64 {
+    let exchange = match code.exchange() {
+        Exchange::Sh => 0,
+        Exchange::Sz => 1,
+    };
+    (i64::from(channel) << 3 | (what as i64) << 1 | exchange) << 20 | i64::from(code.number())
+}
+
+/// Room for so many rows of each kind, in the order of [`What`].
+fn make_room(rows: &mut StockRows, [sse, restored, orders, executions]: [usize; 4]) {
+    rows.sse.reserve_exact(sse);
+    rows.restored.reserve_exact(restored);
+    rows.orders.reserve_exact(orders);
+    rows.executions.reserve_exact(executions);
+}
+
+/// Adds a row to those of its stock; `None` if it is none.
+fn push(series: &Series, fields: &Fields, rows: &mut StockRows) -> Option<()> {
+    fn add<R: Packed>(series: &Series, fields: &Fields, rows: &mut StockRows) -> Option<()> {
+        R::among(rows).push(R::of(fields, series.channel)?);
+        Some(())
+    }
+    match series.what {
+        What::Sse => add::<SseRow>(series, fields, rows),
+        What::Restored => add::<RestoredOrder>(series, fields, rows),
+        What::Order => add::<SzseOrder>(series, fields, rows),
+        What::Execution => add::<SzseExecution>(series, fields, rows),
     }
 }
 
@@ -216,11 +300,11 @@ fn create(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lobstream_market::ashare::{Exchange, OrdType, SzseOrder, TickTime};
+    use lobstream_market::ashare::{OrdType, TickTime};
 
-    fn order(index: i64) -> Row {
+    fn order(index: i64) -> SzseOrder {
         let (time, side, kind) = (TickTime(93_000_000), None, OrdType::Limit);
-        Row::Order(SzseOrder { channel: 1, index, time, price: 1000, qty: 100, side, kind })
+        SzseOrder { channel: 1, index, time, price: 1000, qty: 100, side, kind }
     }
 
     /// Orders of 700 stocks in three units, loaded; and whether a file was needed.
@@ -233,7 +317,8 @@ mod tests {
             let mut partition = spill.partition();
             for index in 0..7_000_i64 {
                 let index = unit * 7_000 + index;
-                partition.push(codes[(index * index % 700) as usize], order(index)).expect("written");
+                let orders = vec![(codes[(index * index % 700) as usize], order(index))];
+                partition.take(&Batch { orders, ..Batch::default() }, &|_| true).expect("written");
                 if budget == 0 {
                     partition.look().expect("written");
                 }
@@ -242,12 +327,13 @@ mod tests {
         }
         let mut all = Vec::new();
         for bucket in 0..BUCKETS {
-            let codes = units.iter().flat_map(|unit| unit.rows(bucket).keys().copied());
+            let codes = units.iter().flat_map(|unit| unit.rows(bucket));
             let mut stocks: BTreeMap<StockCode, StockRows> =
-                codes.map(|code| (code, StockRows::default())).collect();
+                codes.map(|(code, _)| (code, StockRows::default())).collect();
             spill.load(&units, bucket, &mut stocks).expect("read");
             for (code, rows) in stocks {
-                let counted: u64 = units.iter().filter_map(|unit| unit.rows(bucket).get(&code)).sum();
+                let of_stock = units.iter().flat_map(|unit| unit.rows(bucket)).filter(|(c, _)| *c == code);
+                let counted: u64 = of_stock.map(|(_, rows)| rows).sum();
                 assert_eq!(counted, rows.len() as u64);
                 all.push((code, rows.orders.iter().map(|order| order.index).collect()));
             }

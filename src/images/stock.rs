@@ -1,6 +1,6 @@
 //! One stock-day: its rows in, its image and everything that is kept beside it out.
 
-use lobstream_market::ashare::{StockCode, StockDay};
+use lobstream_market::ashare::{DayMaker, Exchange, StockCode, StockDay};
 use lobstream_market::images::{
     CELLS, CHANNELS, Counts, DayImage, IMAGE_BYTES, Normalise, Painter, Tally, broken_invariants, measures,
     values_out_of_range,
@@ -8,7 +8,6 @@ use lobstream_market::images::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::meta::{Counters, CutsRow, Status, StockRow};
-use super::rows::day;
 use super::settings::Settings;
 use crate::error::Error;
 use crate::feed::ashare::StockRows;
@@ -48,10 +47,11 @@ pub(crate) fn image_hash(bytes: &[u8]) -> String {
 pub(crate) fn build(
     code: StockCode,
     rows: StockRows,
+    maker: &mut DayMaker,
     painter: &mut Painter,
     settings: &Settings,
 ) -> Result<Finished, Error> {
-    paint(&day(rows, code, settings.image.compat), painter, settings)
+    paint(rows.seen_by(settings.image.compat).day_in(code, maker), painter, settings)
 }
 
 /// Makes the image of a day.
@@ -115,7 +115,7 @@ fn finish(day: &StockDay, painted: &DayImage, settings: &Settings) -> Result<Fin
         warnings: if empty { Vec::new() } else { warnings(day, &tallies) },
         hash: (!empty).then(|| image_hash(&bytes)),
     };
-    let cuts = CutsRow::new(painted, day.code.tick_decimals(), None);
+    let cuts = CutsRow::new(painted, day.code.tick_decimals());
     let image = (!empty).then(|| Painted { bytes, counts: painted.counts.clone(), cuts });
     Ok(Finished { code: day.code, stock, image })
 }
@@ -124,7 +124,11 @@ fn finish(day: &StockDay, painted: &DayImage, settings: &Settings) -> Result<Fin
 fn warnings(day: &StockDay, tallies: &[Tally; CHANNELS]) -> Vec<String> {
     let mut texts = Vec::new();
     if !day.has_orders {
-        texts.push("no_orders: there are no rows of orders, channels 7 to 12 are empty".to_owned());
+        let what = match day.code.exchange() {
+            Exchange::Sh => "channels 7 to 12 hold what trades tell of orders that matched on arrival",
+            Exchange::Sz => "channels 7 to 12 are empty",
+        };
+        texts.push(format!("no_orders: there are no rows of orders, {what}"));
     }
     let counters = &day.counters;
     for (name, n) in [("no_index", counters.no_index), ("aggressive_unknown", counters.aggressive_unknown)] {

@@ -10,8 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use lobstream_market::images::{Counts, IMAGE_BYTES, Image};
@@ -23,6 +22,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::meta::{CutsRow, RunRow, StockRow};
+use super::paths::DayPaths;
 use super::stock::{Finished, count_bytes, counts_of, image_hash};
 use crate::error::{Error, ResultsError};
 
@@ -30,98 +30,6 @@ use crate::error::{Error, ResultsError};
 const MAP_BYTES: usize = 100 << 20;
 /// The one key of the database `run`.
 const RUN: &[u8] = b"run";
-
-/// Where the images of a day lie.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DayPaths {
-    out: PathBuf,
-    date: String,
-}
-
-impl DayPaths {
-    /// Of a date as `YYYYMMDD`.
-    pub(crate) fn new(out: &Path, date: &str) -> DayPaths {
-        DayPaths { out: out.to_owned(), date: date.to_owned() }
-    }
-
-    fn named(&self, suffix: &str) -> PathBuf {
-        self.out.join(format!("{}.{suffix}", self.date))
-    }
-
-    /// The images.
-    pub(crate) fn images(&self) -> PathBuf {
-        self.named("lmdb")
-    }
-
-    /// What is known about them.
-    pub(crate) fn meta(&self) -> PathBuf {
-        self.named("meta.lmdb")
-    }
-
-    /// The images while they are made.
-    pub(crate) fn building(&self) -> PathBuf {
-        self.named("building")
-    }
-
-    fn meta_building(&self) -> PathBuf {
-        self.named("meta.building")
-    }
-
-    /// Finishes what a killed run had begun: the second rename, and days that were replaced.
-    ///
-    /// # Errors
-    /// The file system.
-    pub(crate) fn mend(&self) -> Result<(), Error> {
-        let (images, building) = (self.images(), self.building());
-        if building.exists() && !self.meta_building().exists() && self.meta().exists() && !images.exists() {
-            rename(&building, &images)?;
-        }
-        if images.exists() && self.meta().exists() {
-            [self.named("old"), self.named("meta.old")].iter().try_for_each(|old| remove(old))?;
-        }
-        Ok(())
-    }
-
-    /// Throws away what was being made.
-    ///
-    /// # Errors
-    /// The file system.
-    pub(crate) fn discard(&self) -> Result<(), Error> {
-        remove(&self.building())?;
-        remove(&self.meta_building())
-    }
-
-    /// Puts what was made in its place, and what was there before away.
-    ///
-    /// # Errors
-    /// The file system.
-    fn publish(&self) -> Result<(), Error> {
-        for (here, old) in [(self.meta(), self.named("meta.old")), (self.images(), self.named("old"))] {
-            remove(&old)?;
-            if here.exists() {
-                rename(&here, &old)?;
-            }
-        }
-        rename(&self.meta_building(), &self.meta())?;
-        rename(&self.building(), &self.images())?;
-        fs::File::open(&self.out)
-            .and_then(|dir| dir.sync_all())
-            .map_err(|e| Error::file("cannot sync", &self.out, e))?;
-        remove(&self.named("old"))?;
-        remove(&self.named("meta.old"))
-    }
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::rename(from, to).map_err(|e| Error::file("cannot put in place", to, e))
-}
-
-fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_dir_all(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::file("cannot remove", path, e)),
-        _ => Ok(()),
-    }
-}
 
 fn options() -> EnvOptions {
     EnvOptions { map_size: MAP_BYTES, max_dbs: 4, durability: Durability::Sync, layout: Layout::Standard }
@@ -219,6 +127,34 @@ impl DayWriter {
             .map_err(|e: StoreError| e.into())
     }
 
+    /// Takes over what another day stores of these stocks, byte for byte.
+    ///
+    /// # Errors
+    /// The other store cannot be read; the disk is full.
+    pub(super) fn copy<'k>(
+        &self,
+        images: &DayImages,
+        meta: &DayMeta,
+        keys: impl Iterator<Item = &'k String>,
+    ) -> Result<(), Error> {
+        let (mut frames, mut rows) = (Vec::new(), Vec::new());
+        for key in keys {
+            frames.extend(images.frame(key)?.map(|frame| (key, frame)));
+            let dbs = [("stock", Some(self.stock)), ("cuts", Some(self.cuts)), ("counts", self.counts)];
+            for (name, db) in dbs {
+                rows.extend(meta.bytes(name, key.as_bytes())?.zip(db).map(|(row, db)| (db, key, row)));
+            }
+        }
+        self.images
+            .write(|txn| {
+                frames.iter().try_for_each(|(key, frame)| txn.put(self.image, key.as_bytes(), frame))
+            })
+            .map_err(|e: StoreError| Error::from(e))?;
+        self.meta
+            .write(|txn| rows.iter().try_for_each(|(db, key, row)| txn.put(*db, key.as_bytes(), row)))
+            .map_err(|e: StoreError| e.into())
+    }
+
     /// SHA-256 over all images, see [`RunRow::day_hash`].
     ///
     /// # Errors
@@ -278,10 +214,14 @@ impl DayImages {
     /// # Errors
     /// What is stored is no image.
     pub fn get(&self, key: &str) -> Result<Option<Image>, Error> {
-        let frame = self
-            .env
-            .read(|view| Ok::<_, StoreError>(view.get(self.db, key.as_bytes())?.map(<[u8]>::to_vec)))?;
-        frame.map(|frame| image_of(self.env.dir(), key, &frame)).transpose()
+        self.frame(key)?.map(|frame| image_of(self.env.dir(), key, &frame)).transpose()
+    }
+
+    /// What is stored of a stock.
+    pub(super) fn frame(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let frame =
+            self.env.read(|view| Ok::<_, StoreError>(view.get(self.db, key.as_bytes())?.map(<[u8]>::to_vec)));
+        Ok(frame?)
     }
 
     /// All stocks that have one, in order.
@@ -366,12 +306,21 @@ impl DayMeta {
 
     /// The counts of a stock, if they were kept.
     pub fn counts(&self, key: &str) -> Result<Option<Counts>, Error> {
-        let Some(db) = self.env.find("counts")? else { return Ok(None) };
-        let frame =
-            self.env.read(|view| Ok::<_, StoreError>(view.get(db, key.as_bytes())?.map(<[u8]>::to_vec)))?;
-        let Some(frame) = frame else { return Ok(None) };
+        let Some(frame) = self.bytes("counts", key.as_bytes())? else { return Ok(None) };
         let bytes = lz4::content(&frame, IMAGE_BYTES).map_err(|e| corrupt(self.env.dir(), key, &e))?;
         counts_of(&bytes).map(Some).ok_or_else(|| corrupt(self.env.dir(), key, &"the counts are cut"))
+    }
+
+    /// Were counts kept?
+    pub(super) fn has_counts(&self) -> Result<bool, Error> {
+        Ok(self.env.find("counts")?.is_some())
+    }
+
+    /// What a database holds under a key.
+    pub(super) fn bytes(&self, name: &str, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let Some(db) = self.env.find(name)? else { return Ok(None) };
+        let row = self.env.read(|view| Ok::<_, StoreError>(view.get(db, key)?.map(<[u8]>::to_vec)));
+        Ok(row?)
     }
 
     fn json<T: DeserializeOwned>(&self, name: &str, key: &[u8]) -> Result<Option<T>, Error> {

@@ -244,6 +244,42 @@ fn an_existing_day_and_wrong_flags_are_refused() {
 }
 
 #[test]
+fn selected_days_and_stocks_are_copied_byte_for_byte() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("in")).expect("made");
+    market(&folder, "in/sh_20240104.csv", 3, 40);
+    market(&folder, "in/sh_20240108.csv", 3, 44);
+    let (input, out, copy) = (folder.path("in"), folder.path("out"), folder.path("copy"));
+    let range = ["images", "--from", "20240101", "--to", "20240110", "--in", &input, "--out", &out];
+    lobstream(&[&range[..], &["--keep-counts"]].concat()).ok();
+    let export = ["export", "--to", "images", "--from", &out, "--out", &copy];
+    let some = [&export[..], &["--dates", "20240108", "--symbols", "600002.SH,600000.SH"]].concat();
+    assert!(lobstream(&some).ok().contains("20240108: 2 images copied"));
+    let open = |dir: &str, name: &str| Path::new(dir).join(name);
+    let (old, new) = (open(&out, "20240108.lmdb"), open(&copy, "20240108.lmdb"));
+    let (old, new) = (DayImages::open(&old).expect("images"), DayImages::open(&new).expect("images"));
+    assert_eq!(new.keys().expect("readable"), ["600000.SH", "600002.SH"]);
+    assert!(!open(&copy, "20240104.lmdb").exists(), "a day that was not asked for");
+    let meta = |dir: &str| DayMeta::open(&open(dir, "20240108.meta.lmdb")).expect("metadata");
+    for key in new.keys().expect("readable") {
+        let image = |day: &DayImages| day.get(&key).expect("readable").expect("an image").to_bytes();
+        assert_eq!(image(&new), image(&old), "{key}");
+        let told = |dir: &str| {
+            let meta = meta(dir);
+            let counts = meta.counts(&key).expect("readable").expect("counts");
+            (meta.stock(&key).expect("readable"), meta.cuts(&key).expect("readable"), counts.0)
+        };
+        assert_eq!(told(&copy), told(&out), "{key}");
+    }
+    let checked = lobstream(&["images", "check", "--date", "20240108", "--in", &copy]).ok();
+    assert!(checked.contains("all invariants hold"), "{checked}");
+    lobstream(&some).fails(6, &["20240108.lmdb exists"]);
+    lobstream(&[&export[..], &["--dates", "20240105"]].concat()).fails(3, &["20240105"]);
+    lobstream(&["export", "--to", "factors", "--from", "lmdb:x", "--out", "a.csv", "--dates", "20240105"])
+        .fails(2, &["--to images"]);
+}
+
+#[test]
 fn one_exchange_a_range_of_days_and_a_picture() {
     let folder = Folder::new();
     fs::create_dir(folder.path("in")).expect("made");

@@ -16,7 +16,7 @@ use crate::command::{interrupted, note, say};
 use crate::config::dates::Date;
 use crate::config::{flags, images};
 use crate::error::{Error, InputKind};
-use crate::images::{Files, Finished, Job, Mode, Outcome, Selection, Watch, run_day};
+use crate::images::{Files, Finished, Job, Mode, Outcome, PrevCloses, Selection, Watch, run_day};
 
 /// Most days of one call.
 const DAYS_MAX: usize = 4000;
@@ -25,6 +25,7 @@ pub(super) fn execute(args: &ImagesBatch) -> Result<(), Error> {
     let settings = images::load(args.config.as_deref())?;
     let selection = selection(args)?;
     let mem_bytes = flags::bytes("--mem", &args.mem)?;
+    let prev_closes = args.bars.as_deref().map(PrevCloses::read).transpose()?.unwrap_or_default();
     let days = days(args)?;
     let documents = args.results.as_deref().map(Documents::open).transpose()?;
     let stop = interrupted()?;
@@ -40,6 +41,7 @@ pub(super) fn execute(args: &ImagesBatch) -> Result<(), Error> {
             selection: &selection,
             threads: args.threads.unwrap_or(0) as usize,
             mem_bytes,
+            prev_closes: &prev_closes,
             mode: match (args.overwrite, args.no_resume) {
                 (true, _) => Mode::Overwrite,
                 (false, true) => Mode::Restart,
@@ -150,9 +152,13 @@ fn selection(args: &ImagesBatch) -> Result<Selection, Error> {
         "sz" => Some(Exchange::Sz),
         _ => None,
     };
+    Ok(Selection { exchange, symbols: codes(&args.symbols)? })
+}
+
+/// What --symbols names.
+pub(super) fn codes(texts: &[String]) -> Result<BTreeSet<StockCode>, Error> {
     let code = |text: &String| text.trim().parse().map_err(|e| Error::usage(format!("--symbols: {e}")));
-    let symbols = args.symbols.iter().map(code).collect::<Result<BTreeSet<StockCode>, Error>>()?;
-    Ok(Selection { exchange, symbols })
+    texts.iter().map(code).collect()
 }
 
 fn days(args: &ImagesBatch) -> Result<Vec<Date>, Error> {

@@ -3,6 +3,7 @@
 mod batch;
 mod check;
 mod documents;
+pub(super) mod export;
 mod show;
 mod stream;
 mod synth;

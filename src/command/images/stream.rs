@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::codec::ashare;
 use crate::config::{flags, images};
 use crate::error::Error;
-use crate::images::{CutsRow, DayMeta, Intraday};
+use crate::images::{CutsRow, DayMeta, Intraday, PrevCloses};
 use crate::pipeline::images::{
     ImageMessage, ImagesOptions, IntradayOptions, LATE_AFTER_FINAL, Past, PastDay, topology,
 };
@@ -35,7 +35,7 @@ pub(super) fn execute(args: &ImagesStream) -> Result<(), Error> {
     let output_prefix = args.output_prefix.as_ref().unwrap_or(&args.topic_prefix);
     flags::prefix("--topic-prefix", &args.topic_prefix)?;
     flags::prefix("--output-prefix", output_prefix)?;
-    flags::name("--instance", &args.instance)?;
+    flags::name("--instance", &args.process.instance)?;
     let settings = images::load(args.config.as_deref())?;
     let options = ImagesOptions {
         app: args.app.clone(),
@@ -47,7 +47,7 @@ pub(super) fn execute(args: &ImagesStream) -> Result<(), Error> {
         reopen: settings.reopen,
         intraday: intraday(args, &settings.intraday)?,
     };
-    if args.until_end && !log::exists(&args.log) {
+    if args.process.until_end && !log::exists(&args.log) {
         let what = format!("there is no log at {}: fill one with lobstream replay --date first", args.log);
         return Err(Error::Missing { what });
     }
@@ -59,7 +59,7 @@ pub(super) fn execute(args: &ImagesStream) -> Result<(), Error> {
         .map(|exchange| open_app(args, &options, *exchange, &log, clock))
         .collect::<Result<Vec<_>, _>>()?;
     let stop = interrupted()?;
-    let until = if args.until_end { Until::End } else { Until::Shutdown };
+    let until = if args.process.until_end { Until::End } else { Until::Shutdown };
     let line = spinner("images");
     let ended = run(&apps, until, &stop, || {
         let (rows, images, _) = seen(&apps);
@@ -117,9 +117,9 @@ fn open_app(
         log.ensure_topic(&TopicSpec { name, partitions, retention: None, compact: false })?;
     }
     let mut settings = EngineSettings::default();
-    settings.n_threads = args.threads.unwrap_or_else(cores);
-    settings.state_dir = state_of(&args.state, &args.instance);
-    settings.instance.clone_from(&args.instance);
+    settings.n_threads = args.process.threads.unwrap_or_else(cores);
+    settings.state_dir = state_of(&args.state, &args.process.instance);
+    settings.instance.clone_from(&args.process.instance);
     Ok((App::new(topology, Arc::clone(log), settings, Arc::new(clock)), Progress::default()))
 }
 
@@ -159,7 +159,7 @@ fn intraday(args: &ImagesStream, settings: &Intraday) -> Result<Option<IntradayO
              --history and a file of daily bars by --bars",
         ));
     };
-    let past = Past { days: past_days(history)?, prev_close: prev_closes(bars)? };
+    let past = Past { days: past_days(history)?, prev_close: PrevCloses::read(bars)?.0 };
     let (lookback, min_days) = (settings.lookback as usize, settings.min_days as usize);
     Ok(Some(IntradayOptions { every_s, lookback, min_days, past: Arc::new(past) }))
 }
@@ -195,27 +195,4 @@ fn past_day(cuts: &CutsRow) -> PastDay {
         order_qty_x8: cuts.order_qty_x8,
         threshold: cuts.threshold,
     }
-}
-
-/// Closes of the day before from daily bars with the columns `ts_code`, `trade_date` and `pre_close`, in ticks.
-fn prev_closes(file: &Path) -> Result<BTreeMap<(StockCode, u32), i64>, Error> {
-    let failed = |e: csv::Error| Error::file("cannot read", file, e);
-    let mut reader = csv::Reader::from_path(file).map_err(failed)?;
-    let header = reader.headers().map_err(failed)?.clone();
-    let place = |name: &str| {
-        let at = header.iter().position(|h| h.trim() == name);
-        at.ok_or_else(|| Error::usage(format!("--bars {}: there is no column {name}", file.display())))
-    };
-    let (code, date, close) = (place("ts_code")?, place("trade_date")?, place("pre_close")?);
-    let mut closes = BTreeMap::new();
-    for row in reader.records() {
-        let row = row.map_err(failed)?;
-        let cell = |at: usize| row.get(at).unwrap_or_default().trim();
-        let parsed = (cell(code).parse::<StockCode>(), cell(date).parse::<u32>(), cell(close).parse::<f64>());
-        if let (Ok(code), Ok(date), Ok(close)) = parsed {
-            let ticks = (close * 10_f64.powi(code.tick_decimals() as i32)).round();
-            closes.insert((code, date), ticks as i64);
-        }
-    }
-    Ok(closes)
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use lobstream_market::ashare::{
-    Exchange, RestoredOrder, SseRow, StockCode, StockDay, SzseExecution, SzseOrder, restored_day, sse_day,
-    szse_day,
+    DayMaker, Exchange, RestoredOrder, SseRow, StockCode, StockDay, SzseExecution, SzseOrder, restored_day,
+    sse_day, szse_day,
 };
+use lobstream_market::images::Compat;
 
 use super::{Batch, DayFiles};
 use crate::error::Error;
@@ -35,12 +36,33 @@ impl StockRows {
         self.len() == 0
     }
 
+    /// Without what rules do not look at: the ancestor sees the session alone, also where it restores and prices.
+    #[must_use]
+    pub fn seen_by(mut self, compat: Compat) -> StockRows {
+        if compat == Compat::Ancestor {
+            self.sse.retain(|row| row.time.in_session());
+            self.restored.retain(|row| row.time.in_session());
+            self.orders.retain(|row| row.time.in_session());
+            self.executions.retain(|row| row.time.in_session());
+        }
+        self
+    }
+
     /// The day they make.
     pub fn into_day(self, code: StockCode) -> StockDay {
         match code.exchange() {
             Exchange::Sh if self.restored.is_empty() => sse_day(code, self.sse),
             Exchange::Sh => restored_day(code, self.restored, self.sse),
             Exchange::Sz => szse_day(code, self.orders, self.executions),
+        }
+    }
+
+    /// The same, in the memory of a maker.
+    pub fn day_in(mut self, code: StockCode, maker: &mut DayMaker) -> &StockDay {
+        match code.exchange() {
+            Exchange::Sh if self.restored.is_empty() => maker.sse(code, &mut self.sse),
+            Exchange::Sh => maker.restored(code, &mut self.restored, &mut self.sse),
+            Exchange::Sz => maker.szse(code, &mut self.orders, &mut self.executions),
         }
     }
 }

@@ -8,7 +8,7 @@ use lobstream_market::ashare::{SseFlag, SseKind, SseRow, TickTime};
 use super::*;
 use crate::feed::ashare::Batch;
 use crate::images::inputs::Rejected;
-use crate::images::store::DayImages;
+use crate::images::store::{DayImages, DayMeta};
 
 const DATE: &str = "20240105";
 
@@ -96,6 +96,7 @@ struct Bed {
     settings: Settings,
     selection: Selection,
     mem_bytes: u64,
+    prev_closes: PrevCloses,
     mode: Mode,
 }
 
@@ -103,7 +104,8 @@ impl Bed {
     fn new() -> Bed {
         let dir = tempfile::tempdir().expect("temporary folder");
         let (settings, selection) = (Settings::default(), Selection::default());
-        Bed { dir, settings, selection, mem_bytes: 1 << 30, mode: Mode::Resume }
+        let (prev_closes, mode) = (PrevCloses::default(), Mode::Resume);
+        Bed { dir, settings, selection, mem_bytes: 1 << 30, prev_closes, mode }
     }
 
     fn out(&self) -> PathBuf {
@@ -119,6 +121,7 @@ impl Bed {
             selection: &self.selection,
             threads,
             mem_bytes: self.mem_bytes,
+            prev_closes: &self.prev_closes,
             mode: self.mode,
             keep_counts: false,
         };
@@ -222,6 +225,39 @@ fn images_of_others_and_damaged_ones_are_never_taken_for_ours() {
     std::fs::rename(&meta, bed.dir.path().join("away")).expect("renamed");
     let error = bed.run(&market, 1, &Counter::default()).expect_err("not ours");
     assert!(error.exit_code() == 6 && error.to_string().contains("not made by lobstream images"), "{error}");
+}
+
+#[test]
+fn the_close_of_the_day_before_is_kept_beside_the_cuts_and_tells_days_apart() {
+    let mut bed = Bed::new();
+    let market = Market::new(bed.dir.path(), 2, 30);
+    let close = |bed: &mut Bed, stock: &str, date: u32, ticks: i64| {
+        bed.prev_closes.0.insert((stock.parse().expect("a code"), date), ticks);
+    };
+    close(&mut bed, "600001.SH", 20_240_105, 1017);
+    close(&mut bed, "600000.SH", 20_240_104, 1001);
+    let first = bed.done(&market);
+    let meta = DayMeta::open(&bed.out().join("20240105.meta.lmdb")).expect("stored");
+    let kept = |key: &str| meta.cuts(key).expect("readable").expect("cuts").prev_close_ticks;
+    assert_eq!((kept("600001.SH"), kept("600000.SH")), (Some(1017), None));
+    drop(meta);
+    close(&mut bed, "600000.SH", 20_240_108, 1002);
+    assert_eq!(bed.done(&market).day_hash, first.day_hash, "bars of another day came");
+    close(&mut bed, "600000.SH", 20_240_105, 1003);
+    let error = bed.run(&market, 1, &Counter::default()).expect_err("other closes");
+    assert!(error.exit_code() == 6 && error.to_string().contains("closes of the day before"), "{error}");
+}
+
+#[test]
+fn a_day_is_made_by_one_run_at_a_time() {
+    let bed = Bed::new();
+    let market = Market::new(bed.dir.path(), 3, 30);
+    let held = DayLock::take(&bed.out(), DATE).expect("nobody has it");
+    let error = bed.run(&market, 1, &Counter::default()).expect_err("held");
+    assert!(error.exit_code() == 6 && error.to_string().contains("another run makes 20240105"), "{error}");
+    DayLock::take(&bed.out(), "20240108").expect("another day");
+    drop(held);
+    bed.done(&market);
 }
 
 #[test]

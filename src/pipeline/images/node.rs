@@ -96,9 +96,10 @@ impl ImageNode {
         if rows.len() as u64 > self.options.rows_max {
             record.status = ImageStatus::TooManyRows;
         } else {
-            let day = rows.into_day(of.code);
-            let painted = self.painter.paint(&day);
-            self.fill(&mut record, &day, painted)?;
+            let mut maker = self.options.image.day_maker();
+            let day = rows.seen_by(self.options.image.compat).day_in(of.code, &mut maker);
+            let painted = self.painter.paint(day);
+            self.fill(&mut record, day, painted)?;
         }
         forward(ctx, of.code, record);
         Ok(())
@@ -120,9 +121,11 @@ impl ImageNode {
             return Ok(false);
         };
         let rows = Days(ctx.kv(self.days)).rows(of).map_err(ProcessError::Fatal)?;
-        let day = before(rows, of.date, now).into_day(of.code);
-        let painted = self.painter.paint_with(&day, scales);
-        self.fill(&mut record, &day, painted)?;
+        let mut maker = self.options.image.day_maker();
+        let rows = before(rows, of.date, now).seen_by(self.options.image.compat);
+        let day = rows.day_in(of.code, &mut maker);
+        let painted = self.painter.paint_with(day, scales);
+        self.fill(&mut record, day, painted)?;
         forward(ctx, of.code, record);
         Ok(true)
     }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A finished call of the binary.
 pub(crate) struct Done {
@@ -44,6 +44,7 @@ pub(crate) fn command<S: AsRef<str>>(args: &[S]) -> Command {
 
 /// No call of these tests needs this long, on however busy a machine; one that hangs must not hang the suite.
 const LONGEST: Duration = Duration::from_secs(300);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Runs the binary to its end.
 pub(crate) fn lobstream<S: AsRef<str>>(args: &[S]) -> Done {
@@ -65,12 +66,11 @@ fn read(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
 
 /// Its exit code; after [`LONGEST`] it is killed, and the report says which call that was.
 fn wait(child: &mut Child, args: &[&str]) -> Option<i32> {
-    let until = Instant::now() + LONGEST;
-    while Instant::now() < until {
+    for _ in 0..LONGEST.as_millis() / LOOK.as_millis() {
         if let Some(status) = child.try_wait().expect("the child is ours") {
             return status.code();
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(LOOK);
     }
     said(&format!("KILLED after {LONGEST:?}: lobstream {}", args.join(" ")));
     child.kill().expect("the child is ours");

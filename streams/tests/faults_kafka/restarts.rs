@@ -35,7 +35,7 @@ const FROZEN: Duration = Duration::from_secs(12);
 fn away(scene: &mut Scene, broker: &mut Broker, how: Away, i: u64) {
     match how {
         Away::Frozen => return broker.freeze(FROZEN),
-        Away::Restarted if i % 2 == 0 => broker.down(),
+        Away::Restarted if i.is_multiple_of(2) => broker.down(),
         Away::Restarted => broker.kill(),
     }
     std::thread::sleep(scene.between(500, 4_000));

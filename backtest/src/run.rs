@@ -136,6 +136,11 @@ impl RunConfig {
         if let Some(fraction) = self.fraction.filter(|x| !(*x > 0.0 && *x <= 1.0)) {
             return bad("fraction", fraction, "a share above 0 and at most 1");
         }
+        if self.ashare.is_some() && self.accounting == Accounting::Unit {
+            let (value, expected) =
+                ("unit".to_owned(), "an account in CNY: units know no lots, limits or dated fees");
+            return Err(Error::Parameter { name: "accounting", value, expected: expected.to_owned() });
+        }
         self.conventions.check()?;
         self.check_short(series)
     }

@@ -3,12 +3,15 @@
 mod support;
 
 use lobstream_backtest::dataset::SpellKind;
-use lobstream_backtest::engine::{Brackets, ExitReason, Fill, Intent, Outcome, Rules, drive};
+use lobstream_backtest::engine::ashare::{AshareAccount, day_limits};
+use lobstream_backtest::engine::daily::PortfolioConfig;
+use lobstream_backtest::engine::{Brackets, ExitReason, Fill, Intent, Outcome, Rules, drive, drive_within};
 use lobstream_backtest::metrics::Conventions;
 use lobstream_backtest::model::Side;
 use lobstream_backtest::model::fee::Fees;
 use lobstream_backtest::model::slippage::Slippage;
 use lobstream_backtest::portfolio::UnitAccount;
+use lobstream_backtest::rules::AshareRules;
 use lobstream_backtest::{
     Accounting, Dataset, DatasetOptions, RunConfig, RunResult, Series, StrategyConfig, run,
 };
@@ -394,4 +397,36 @@ fn wrong_configurations_are_refused_with_exit_code_2() {
         let error = run(&data("binance-usdm"), &config).expect_err("refused");
         assert_eq!(error.exit_code(), 2, "{error}");
     }
+}
+
+/// A sale that is refused at an open at the down limit, and fills later that day, pays for nothing that is bought at the open.
+#[test]
+fn a_sale_that_rests_at_the_limit_does_not_pay_for_an_entry_of_the_same_open() {
+    const DAY_MS: i64 = 86_400_000;
+    let day = |price: f64| [price; 4];
+    let falls = [day(10.0), day(10.0), [9.0, 9.5, 9.0, 9.2], day(9.2)];
+    let stays = [day(10.0); 4];
+    // Midnight of 2023-06-05 in Shanghai.
+    let start_ms = 1_685_894_400_000;
+    let series = |symbol: &str, bars: &[[f64; 4]]| {
+        Series::from_ohlc("ashare", symbol, DAY_MS, start_ms, bars).expect("series")
+    };
+    let (first, second) = (series("600000.SH", &falls), series("600001.SH", &stays));
+    let rules = AshareRules::built_in();
+    let limits = [&first, &second].map(|series| day_limits(series, &rules).expect("covered"));
+    let data = Dataset::from_series(vec![first, second]).expect("dataset");
+    let one = PortfolioConfig { max_positions: 1, ..PortfolioConfig::default() };
+    let mut account = AshareAccount::new(100_000.0, rules, one, None, &["600000.SH", "600001.SH"]);
+    let brackets = Brackets { sl: None, tp: None, max_hold: None };
+    let rules = Rules { fill: Fill::NextOpen, brackets, slippage: Slippage::None, detail: false, t1: true };
+    let outcome = drive_within(data.series(), &limits, &rules, &mut account, |symbol, now| {
+        let day = (now.now_ms() - start_ms) / DAY_MS - 1;
+        let enter = ((symbol, day) == (0, 0) || (symbol, day) == (1, 1)).then_some(Side::Long);
+        Intent { enter, exit_long: (symbol, day) == (0, 1), exit_short: false }
+    })
+    .expect("run");
+    let [sold] = &outcome.trades[..] else { panic!("{:?}", outcome.trades) };
+    assert_eq!((sold.exit, sold.reason), (9.0, ExitReason::Signal), "sold at the limit later that day");
+    let causes: Vec<&str> = outcome.rejections.iter().map(|r| r.cause).collect();
+    assert_eq!(causes, ["limit_down", "no_slot"], "{:?}", outcome.rejections);
 }

@@ -85,6 +85,11 @@ pub(super) fn execute(args: &cli::Run) -> Result<(), Error> {
         Some(archive) => behind(archive, log, &options.pipeline)?,
         None => log,
     };
+    if args.standby.is_some() && log.state().is_some() {
+        return Err(Error::usage(
+            "--standby: an embedded log has one process, which keeps the state beside it",
+        ));
+    }
     if args.describe {
         for &venue in &options.pipeline.venues {
             say(topology(&options.pipeline, venue)?.describe());

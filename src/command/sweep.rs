@@ -29,6 +29,12 @@ pub(super) fn execute(args: &cli::Sweep) -> Result<(), Error> {
     });
     line.finish_and_clear();
     let (result, files) = written?;
+    file.run.notes.iter().for_each(|text| note(format!("note: {text}")));
+    if file.run.ashare == Some(true) {
+        note(
+            "note: of market = \"ashare\" a sweep takes the trading days only, not T+1, limits, lots and dated fees",
+        );
+    }
     tell(&result, &file.sweep, files.len(), &args.out);
     Ok(())
 }

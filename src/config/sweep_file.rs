@@ -28,6 +28,7 @@ impl SweepFile {
         let base =
             RunConfig { accounting: Accounting::Unit, slippage: Slippage::None, ..RunConfig::default() };
         let run = RunFile::read(sheet, base)?;
+        unheard(&root, &run)?;
         let Some(section) = root.table("sweep")? else {
             return Err(
                 root.wrong("sweep", "is missing: name what varies in [sweep.grid], such as n = [10, 20]")
@@ -51,6 +52,22 @@ impl SweepFile {
             min_trades: section.count("min_trades", 0..=1_000_000_000)?.unwrap_or(10),
         };
         Ok(SweepFile { run, sweep })
+    }
+}
+
+/// A sweep trades units over all bars, by the rules of no market: what asks for more is not passed over in silence.
+fn unheard(root: &Section<'_>, run: &RunFile) -> Result<(), Error> {
+    let asked = [
+        ("from", run.first.is_some()),
+        ("to", run.last.is_some()),
+        ("fees.commission", run.commission != (None, None)),
+        ("portfolio", run.config.portfolio.is_some()),
+    ];
+    match (asked.iter().find(|(_, asked)| *asked), root.table("backtest")?) {
+        (Some((key, _)), Some(section)) => {
+            Err(section.wrong(key, "does nothing in a sweep; run it with `lobstream backtest -c`"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -119,6 +136,10 @@ mod tests {
                 "sweep.toml:2: [sweep.grid] k: sweep over k",
             ),
             ("[sweep]\nobjective = \"profit\"\n", "sweep.toml:2: [sweep] objective: must be one of sharpe"),
+            (
+                "[sweep.grid]\nn = 1\n[backtest]\nfrom = \"20240102\"\n",
+                "sweep.toml:4: [backtest] from: does nothing",
+            ),
             ("[walk]\n[sweep.grid]\nn = 1\n", "sweep.toml:1: walk: is not known here"),
         ];
         for (text, start) in cases {

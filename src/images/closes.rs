@@ -36,7 +36,10 @@ impl PrevCloses {
                 (cell(code).parse::<StockCode>(), cell(date).parse::<u32>(), cell(close).parse::<f64>());
             if let (Ok(code), Ok(date), Ok(close)) = parsed {
                 let ticks = (close * 10_f64.powi(code.tick_decimals() as i32)).round();
-                closes.insert((code, date), ticks as i64);
+                // A close of 0 or none at all is how files say that there was none.
+                if (1.0..1e12).contains(&ticks) {
+                    closes.insert((code, date), ticks as i64);
+                }
             }
         }
         if closes.is_empty() {
@@ -48,7 +51,7 @@ impl PrevCloses {
 
     /// That of a stock on a date.
     pub(super) fn of(&self, code: StockCode, date: u32) -> Option<i64> {
-        self.0.get(&(code, date)).copied().filter(|close| *close > 0)
+        self.0.get(&(code, date)).copied()
     }
 
     /// Those of a date as an input of its run, so that a day is known by the closes it was made with; bars of other
@@ -88,6 +91,9 @@ mod tests {
         assert_eq!(closes.identity(20_230_201), more.identity(20_230_201), "another date, another market");
         assert_ne!(closes.identity(20_230_201), more.identity(20_230_202));
         assert_eq!(closes.identity(20_230_203), None);
+        let none =
+            format!("{one}600519.SH,20230202,1,NaN\n510300.SH,20230202,1,0\n600000.SH,20230202,1,inf\n");
+        assert_eq!(read(&none).expect("read"), closes);
         for bad in ["ts_code,trade_date\n", head] {
             assert_eq!(read(bad).expect_err(bad).exit_code(), 2, "{bad}");
         }

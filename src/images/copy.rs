@@ -49,14 +49,20 @@ pub(crate) fn copy_day(
         wanted.is_empty() || key.parse().is_ok_and(|code: StockCode| wanted.contains(&code))
     });
     let _held = DayLock::take(out, date)?;
-    if there.images().exists() {
-        let what = format!("{} exists: name another --out", there.images().display());
-        return Err(Error::Exists { what });
+    there.mend()?;
+    for place in [there.images(), there.meta(), there.building()] {
+        if place.exists() {
+            let what = format!("{} exists: name another --out", place.display());
+            return Err(Error::Exists { what });
+        }
     }
     there.discard()?;
     let writer = DayWriter::open(&there, meta.has_counts()?)?;
+    // First whose work it is: what a killed copy leaves must not pass for another run's.
+    let whole = run_of(run, wanted, stocks.values());
+    writer.put_run(&RunRow { totals: None, day_hash: None, ..whole.clone() })?;
     writer.copy(&images, &meta, stocks.keys())?;
-    writer.put_run(&run_of(run, wanted, stocks.values(), writer.day_hash()?))?;
+    writer.put_run(&RunRow { day_hash: Some(writer.day_hash()?), ..whole })?;
     writer.publish()?;
     Ok(stocks.values().filter(|stock| stock.hash.is_some()).count() as u64)
 }
@@ -66,12 +72,11 @@ fn run_of<'s>(
     run: RunRow,
     wanted: &BTreeSet<StockCode>,
     stocks: impl Iterator<Item = &'s StockRow>,
-    day_hash: String,
 ) -> RunRow {
     let mut totals = Totals::default();
     stocks.for_each(|stock| totals.add(stock));
     let codes: Vec<String> = wanted.iter().map(StockCode::to_string).collect();
     let selection =
         if codes.is_empty() { run.selection } else { format!("{} {}", run.selection, codes.join(",")) };
-    RunRow { selection, totals: Some(totals), day_hash: Some(day_hash), ..run }
+    RunRow { selection, totals: Some(totals), day_hash: None, ..run }
 }

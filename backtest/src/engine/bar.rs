@@ -40,6 +40,8 @@ pub(super) struct BarEngine<'a> {
     carried: usize,
     held: Option<Held>,
     pending_exit: Option<(ExitReason, usize)>,
+    /// An exit that was refused at the open: what comes of it is known when the bar has moved.
+    resting: Option<(ExitReason, usize)>,
     pending_entry: Option<(Side, usize)>,
     exited_in: Option<usize>,
     touched: bool,
@@ -64,6 +66,7 @@ impl<'a> BarEngine<'a> {
             carried: 0,
             held: None,
             pending_exit: None,
+            resting: None,
             pending_entry: None,
             exited_in: None,
             touched: false,
@@ -96,7 +99,9 @@ impl<'a> BarEngine<'a> {
             let decided_out = decided_out.min(i.saturating_sub(1));
             let ms = self.series.bars.open_ms[i];
             if self.is_down(i, px) {
-                return self.rest_at_down(reason, i, ms, decided_out, account);
+                self.reject(ms, reason.as_str(), "limit_down");
+                self.resting = Some((reason, decided_out));
+                return;
             }
             self.exit(Exit { reason, px, i, ms, decided_out, resolved_by: ResolvedBy::Bar }, account);
         }
@@ -120,6 +125,9 @@ impl<'a> BarEngine<'a> {
     /// Inside the bar: stop and target.
     pub(super) fn inside<A: Account>(&mut self, i: usize, account: &mut A) {
         let Some(held) = self.held else { return };
+        if let Some((reason, decided_out)) = self.resting.take() {
+            return self.rest_at_down(reason, i, decided_out, account);
+        }
         // Refused at the open: the whole bar lies at the limit.
         if self.is_carried(i) {
             return;
@@ -144,7 +152,8 @@ impl<'a> BarEngine<'a> {
         let decided_out = i.saturating_sub(1);
         let ms = self.series.known_ms(i);
         if self.is_down(i, px) {
-            return self.rest_at_down(reason, i, ms, decided_out, account);
+            self.reject(ms, reason.as_str(), "limit_down");
+            return self.rest_at_down(reason, i, decided_out, account);
         }
         self.exit(Exit { reason, px, i, ms, decided_out, resolved_by }, account);
     }
@@ -168,11 +177,9 @@ impl<'a> BarEngine<'a> {
         &mut self,
         reason: ExitReason,
         i: usize,
-        ms: i64,
         decided_out: usize,
         account: &mut A,
     ) {
-        self.reject(ms, reason.as_str(), "limit_down");
         let Some(down) = self.limits(i).map(|limits| limits.down) else { return };
         if self.is_down(i, self.series.bars.high[i]) {
             self.carry(reason, decided_out);

@@ -92,10 +92,10 @@ impl Restorer {
         if order.source != OrderSource::TakerFull {
             day.counters.after_rest_fill += 1;
             if self.fills_after_rest {
-                order.qty += row.qty;
+                order.qty = order.qty.saturating_add(row.qty);
             }
         } else {
-            order.qty += row.qty;
+            order.qty = order.qty.saturating_add(row.qty);
             order.price = row.price;
             self.last_fills[place] = row.price;
         }
@@ -106,7 +106,7 @@ impl Restorer {
         let Some(side) = row.flag.side() else { return };
         let Some(place) = self.place(row, side, OrderSource::Rest) else { return };
         let order = &mut self.orders[place];
-        order.qty += row.qty;
+        order.qty = order.qty.saturating_add(row.qty);
         order.price = if row.price > 0 { row.price } else { self.last_fills[place] };
         if order.source == OrderSource::TakerFull {
             order.source = OrderSource::TakerRest;

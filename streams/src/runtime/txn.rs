@@ -87,17 +87,18 @@ impl Txn {
     /// settled.
     pub(crate) fn new(log: &dyn Log, id: &str, patience: &Patience) -> Result<Txn, Error> {
         let options = ProducerOptions { transactional_id: Some(id.to_owned()) };
-        for _ in 1..INITS {
+        let (outage, began) = (patience.of_an_outage(), patience.clock.mono());
+        let mut n = 0;
+        loop {
+            n += 1;
             let mut producer = log.producer(&options)?;
-            match patience.of_an_outage().retry(|| producer.init()) {
+            let again = n < INITS && patience.clock.mono().since(began) < outage.deadline;
+            match outage.retry(|| producer.init()) {
                 // Whatever became of it, another producer does it again.
-                Err(e) if e.class() == TxnClass::Unknown => patience.clock.pause(INIT_PAUSE),
+                Err(e) if again && e.class() == TxnClass::Unknown => patience.clock.pause(INIT_PAUSE),
                 result => return Ok(result.map(|()| Txn::of(producer, id, true, patience))?),
             }
         }
-        let mut producer = log.producer(&options)?;
-        patience.of_an_outage().retry(|| producer.init())?;
-        Ok(Txn::of(producer, id, true, patience))
     }
 
     /// A producer without transactions; the id is a name for messages and notes.

@@ -40,7 +40,8 @@ impl Asking {
         let answer = question(&client);
         if answer.as_ref().is_err_and(lost) {
             tracing::info!(brokers = self.brokers, "Client replaced that does not find the cluster");
-            self.lock().take();
+            // Another thread may have replaced it already.
+            self.lock().take_if(|now| Arc::ptr_eq(now, &client));
         }
         answer
     }

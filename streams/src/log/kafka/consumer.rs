@@ -294,17 +294,16 @@ impl Consumer for KafkaConsumer {
             return Ok(());
         }
         let list = commits(offsets)?;
-        let mut result = self.client.commit(&list, CommitMode::Sync);
-        for _ in 1..COMMITS {
-            match &result {
-                Err(error) if error.rdkafka_error_code().is_some_and(group_changes) => {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.client.commit(&list, CommitMode::Sync) {
+                Err(error) if tries < COMMITS && error.rdkafka_error_code().is_some_and(group_changes) => {
                     thread::sleep(COMMIT_PAUSE);
-                    result = self.client.commit(&list, CommitMode::Sync);
                 }
-                _ => break,
+                result => return result.map_err(|error| log_error("commit of offsets", None, &error)),
             }
         }
-        result.map_err(|error| log_error("commit of offsets", None, &error))
     }
 
     fn group(&self) -> Option<GroupMetadata> {

@@ -69,6 +69,7 @@ pub fn venue(exchange: Exchange) -> &'static str {
     match exchange {
         Exchange::Sh => "sse",
         Exchange::Sz => "szse",
+        Exchange::Bj => "bse",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use lobstream_market::ashare::StockCode;
+use lobstream_market::ashare::{Exchange, StockCode};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::meta::InputRow;
@@ -36,8 +36,8 @@ impl PrevCloses {
                 (cell(code).parse::<StockCode>(), cell(date).parse::<u32>(), cell(close).parse::<f64>());
             if let (Ok(code), Ok(date), Ok(close)) = parsed {
                 let ticks = (close * 10_f64.powi(code.tick_decimals() as i32)).round();
-                // A close of 0 or none at all is how files say that there was none.
-                if (1.0..1e12).contains(&ticks) {
+                // A close of 0 or none at all is how files say that there was none. Beijing has no images.
+                if (1.0..1e12).contains(&ticks) && code.exchange() != Exchange::Bj {
                     closes.insert((code, date), ticks as i64);
                 }
             }

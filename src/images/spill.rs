@@ -255,7 +255,8 @@ impl Unit {
 fn number_of(code: StockCode, what: What, channel: u32) -> i64 {
     let exchange = match code.exchange() {
         Exchange::Sh => 0,
-        Exchange::Sz => 1,
+        // No table of rows is of Beijing.
+        Exchange::Sz | Exchange::Bj => 1,
     };
     (i64::from(channel) << 3 | (what as i64) << 1 | exchange) << 20 | i64::from(code.number())
 }

@@ -126,7 +126,7 @@ fn warnings(day: &StockDay, tallies: &[Tally; CHANNELS]) -> Vec<String> {
     if !day.has_orders {
         let what = match day.code.exchange() {
             Exchange::Sh => "channels 7 to 12 hold what trades tell of orders that matched on arrival",
-            Exchange::Sz => "channels 7 to 12 are empty",
+            Exchange::Sz | Exchange::Bj => "channels 7 to 12 are empty",
         };
         texts.push(format!("no_orders: there are no rows of orders, {what}"));
     }

@@ -14,21 +14,24 @@ pub enum Exchange {
     Sh,
     /// Shenzhen.
     Sz,
+    /// Beijing: daily bars, but no Level 2 that is read here.
+    Bj,
 }
 
 impl Exchange {
-    /// `SH` or `SZ`.
+    /// `SH`, `SZ` or `BJ`.
     pub fn as_str(self) -> &'static str {
         match self {
             Exchange::Sh => "SH",
             Exchange::Sz => "SZ",
+            Exchange::Bj => "BJ",
         }
     }
 
     /// The one whose range the first digits of a code fall into; `None` for other markets.
     pub fn of_digits(digits: [u8; 6]) -> Option<Exchange> {
         match digits {
-            [b'9', b'2', ..] => None,
+            [b'4' | b'8', ..] | [b'9', b'2', ..] => Some(Exchange::Bj),
             [b'5' | b'6' | b'9', ..] | [b'1', b'1', ..] => Some(Exchange::Sh),
             [b'0' | b'2' | b'3', ..] | [b'1', b'2' | b'5' | b'6' | b'8', ..] => Some(Exchange::Sz),
             _ => None,
@@ -89,9 +92,49 @@ impl StockCode {
     /// Decimals of a tick: 2 for stocks (0.01), 3 for funds, bonds and Shanghai's B shares (0.001).
     pub fn tick_decimals(self) -> u32 {
         match (self.exchange, self.digits[0]) {
-            (Exchange::Sh, b'6') | (Exchange::Sz, b'0' | b'2' | b'3') => 2,
+            (Exchange::Sh, b'6') | (Exchange::Sz, b'0' | b'2' | b'3') | (Exchange::Bj, _) => 2,
             _ => 3,
         }
+    }
+}
+
+impl StockCode {
+    /// In the spellings of vendors: 600000.SH, sh.600000, 600000.XSHG, sh600000, or digits alone, which may have lost
+    /// their zeros. `None` for other markets.
+    pub fn spelled(text: &str) -> Option<StockCode> {
+        let upper = text.trim().to_ascii_uppercase();
+        let (digits, exchange) = match upper.split_once('.') {
+            Some((head, tail)) if head.bytes().all(|b| b.is_ascii_digit()) => (head, Some(named(tail)?)),
+            Some((head, tail)) => (tail, Some(named(head)?)),
+            None => match upper.find(|c: char| c.is_ascii_digit()) {
+                Some(at) if at > 0 => (&upper[at..], Some(named(&upper[..at])?)),
+                _ => (&upper[..], None),
+            },
+        };
+        let all_digits = digits.bytes().all(|b| b.is_ascii_digit());
+        let number: u64 = digits.parse().ok().filter(|_| all_digits)?;
+        let of_digits = || StockCode::digits_of(number).and_then(Exchange::of_digits);
+        StockCode::from_number(number, exchange.or_else(of_digits)?)
+    }
+
+    /// Is it an A share, by the ranges of its exchange? Funds, bonds, indices and B shares are not.
+    pub fn is_share(self) -> bool {
+        match (self.exchange, &self.digits) {
+            (Exchange::Sh, [b'6', b'0' | b'8', ..]) => true,
+            (Exchange::Sz, [b'0', b'0', ..] | [b'3', b'0', ..]) => true,
+            (Exchange::Bj, [b'4' | b'8', ..] | [b'9', b'2', ..]) => true,
+            (Exchange::Sh | Exchange::Sz | Exchange::Bj, _) => false,
+        }
+    }
+}
+
+/// An exchange as vendors name it.
+fn named(text: &str) -> Option<Exchange> {
+    match text {
+        "SH" | "XSHG" | "SSE" => Some(Exchange::Sh),
+        "SZ" | "XSHE" | "SZSE" => Some(Exchange::Sz),
+        "BJ" | "XBSE" | "BSE" => Some(Exchange::Bj),
+        _ => None,
     }
 }
 
@@ -115,6 +158,7 @@ impl FromStr for StockCode {
         let exchange = match suffix {
             Some(s) if s.eq_ignore_ascii_case("SH") => Some(Exchange::Sh),
             Some(s) if s.eq_ignore_ascii_case("SZ") => Some(Exchange::Sz),
+            Some(s) if s.eq_ignore_ascii_case("BJ") => Some(Exchange::Bj),
             Some(_) => None,
             None => Exchange::of_digits(digits),
         };
@@ -134,9 +178,30 @@ mod tests {
         let text: Vec<String> = codes.iter().map(StockCode::to_string).collect();
         assert_eq!(text, ["000001.SH", "000001.SZ", "159915.SZ", "600519.SH"]);
         assert_eq!("300750".parse::<StockCode>().unwrap().to_string(), "300750.SZ");
-        for bad in ["60051.SH", "600519.HK", "60O519.SH", "430047", "920799", ""] {
+        for beijing in ["430047", "830799.bj", "920799"] {
+            let code: StockCode = beijing.parse().unwrap();
+            assert_eq!((code.exchange(), code.to_string().ends_with(".BJ")), (Exchange::Bj, true));
+        }
+        for bad in ["60051.SH", "600519.HK", "60O519.SH", "700001", ""] {
             assert!(bad.parse::<StockCode>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn spellings_of_one_stock_are_one_code() {
+        let code = |text: &str| StockCode::spelled(text).map(|c| c.to_string());
+        for text in ["600000.SH", "sh.600000", "600000.XSHG", "sh600000", "600000", " 600000.sh "] {
+            assert_eq!(code(text).as_deref(), Some("600000.SH"), "{text}");
+        }
+        assert_eq!([code("1"), code("1.SH")].map(Option::unwrap), ["000001.SZ", "000001.SH"]);
+        assert_eq!([code("430047.BJ"), code("bj920799")].map(Option::unwrap), ["430047.BJ", "920799.BJ"]);
+        for text in ["", "AAPL", "600000.HK", "60000000000", "+1", "sh.+60000", "700001"] {
+            assert_eq!(code(text), None, "{text}");
+        }
+        let shares = ["600000.SH", "688001.SH", "000001.SZ", "301001.SZ", "830799.BJ"];
+        assert!(shares.iter().all(|text| text.parse::<StockCode>().unwrap().is_share()));
+        let others = ["510300.SH", "000300.SH", "900901.SH", "200002.SZ", "159915.SZ", "399001.SZ"];
+        assert!(!others.iter().any(|text| text.parse::<StockCode>().unwrap().is_share()));
     }
 
     #[test]

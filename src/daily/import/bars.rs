@@ -11,7 +11,6 @@ use lobstream_market::ashare::StockCode;
 use lobstream_market::calendar::Day;
 use serde::{Deserialize, Serialize};
 
-use super::code::stock_code;
 use super::source::{CsvTable, Row};
 use crate::error::InputError;
 
@@ -148,7 +147,7 @@ pub(super) fn read(table: &CsvTable, basis: Basis, bars: &mut Bars) -> Result<Ba
         counters.rows += 1;
         let wrong = |what: String| table.error(Some(line), what);
         let code = row.text(Some(columns.code)).ok_or_else(|| wrong("no code".to_owned()))?;
-        let Some(code) = stock_code(code) else {
+        let Some(code) = StockCode::spelled(code) else {
             counters.other_market += 1;
             continue;
         };

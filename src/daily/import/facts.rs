@@ -6,7 +6,6 @@ use lobstream_market::ashare::{Board, StockCode};
 use lobstream_market::calendar::Day;
 use serde::{Deserialize, Serialize};
 
-use super::code::stock_code;
 use super::source::{CsvTable, Row};
 use crate::error::InputError;
 
@@ -137,7 +136,7 @@ pub(super) fn read(table: &CsvTable, kind: FactTable, facts: &mut Facts) -> Resu
     for (line, row) in table.rows() {
         let wrong = |what: String| table.error(Some(line), what);
         let stock = match row.text(code) {
-            Some(text) => match stock_code(text) {
+            Some(text) => match StockCode::spelled(text) {
                 Some(code) => Some(code),
                 None => continue,
             },

@@ -3,7 +3,6 @@
 //! Everything that one command names is stored in one transaction. Importing the same again changes nothing.
 
 mod bars;
-mod code;
 mod facts;
 mod prints;
 mod source;

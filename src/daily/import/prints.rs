@@ -8,7 +8,6 @@ use lobstream_market::book::Side;
 use lobstream_market::daily::numbers::e4;
 use lobstream_market::daily::print::Print;
 
-use super::code::stock_code;
 use super::source::{self, CsvTable, Row};
 use crate::error::InputError;
 
@@ -28,7 +27,7 @@ pub fn read_prints(path: &Path) -> Result<BTreeMap<StockCode, Vec<Print>>, Input
             // Files hold one stock after the other: most codes are the one before.
             let code = match last {
                 Some((before, code)) if before == text => Some(code),
-                _ => stock_code(text),
+                _ => StockCode::spelled(text),
             };
             let Some(code) = code else { continue };
             last = Some((text, code));

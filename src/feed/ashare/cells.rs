@@ -116,7 +116,8 @@ impl Code {
             (None, Some(said)) => said,
             (None, None) => StockCode::digits_of(self.number).and_then(Exchange::of_digits),
         };
-        StockCode::from_number(self.number, exchange?)
+        // Beijing has no tables of rows: its codes are those of another market here.
+        StockCode::from_number(self.number, exchange.filter(|exchange| *exchange != Exchange::Bj)?)
     }
 }
 

@@ -53,7 +53,7 @@ impl StockRows {
         match code.exchange() {
             Exchange::Sh if self.restored.is_empty() => sse_day(code, self.sse),
             Exchange::Sh => restored_day(code, self.restored, self.sse),
-            Exchange::Sz => szse_day(code, self.orders, self.executions),
+            Exchange::Sz | Exchange::Bj => szse_day(code, self.orders, self.executions),
         }
     }
 
@@ -62,7 +62,7 @@ impl StockRows {
         match code.exchange() {
             Exchange::Sh if self.restored.is_empty() => maker.sse(code, &mut self.sse),
             Exchange::Sh => maker.restored(code, &mut self.restored, &mut self.sse),
-            Exchange::Sz => maker.szse(code, &mut self.orders, &mut self.executions),
+            Exchange::Sz | Exchange::Bj => maker.szse(code, &mut self.orders, &mut self.executions),
         }
     }
 }

@@ -84,11 +84,12 @@ impl AshareDay {
     /// The day of this seed.
     ///
     /// # Panics
-    /// If there are no stocks, or more than an exchange has codes for.
+    /// If there are no stocks, or more than an exchange has codes for: Beijing has none here.
     pub fn new(seed: u64, exchange: Exchange, options: AshareOptions) -> AshareDay {
         let stream = match exchange {
             Exchange::Sh => 1 << 40,
             Exchange::Sz => 2 << 40,
+            Exchange::Bj => 3 << 40,
         };
         let mut dice = Dice::new(seed, stream);
         let listings = Listing::all(exchange, options, &mut dice);

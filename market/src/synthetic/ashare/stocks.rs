@@ -78,6 +78,7 @@ fn codes(exchange: Exchange, n: u32) -> Vec<StockCode> {
     let ranges = match exchange {
         Exchange::Sh => SHANGHAI,
         Exchange::Sz => SHENZHEN,
+        Exchange::Bj => &[],
     };
     let have: u32 = ranges.iter().map(|(_, len)| len).sum();
     assert!((1..=have).contains(&n), "an exchange has 1 to {have} stocks, not {n}");

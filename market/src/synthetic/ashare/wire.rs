@@ -21,7 +21,7 @@ impl Channel {
     pub(super) fn new(exchange: Exchange, i: u32) -> Channel {
         let number = match exchange {
             Exchange::Sh => 1 + i,
-            Exchange::Sz => 2011 + i,
+            Exchange::Sz | Exchange::Bj => 2011 + i,
         };
         Channel { exchange, number, index: 0, order_no: 0 }
     }
@@ -63,7 +63,7 @@ impl<'a> Wire<'a> {
                 self.channel.order_no += 1 + (self.channel.order_no * 7 + self.channel.index) % 5;
                 self.channel.order_no
             }
-            Exchange::Sz => self.channel.index + 1,
+            Exchange::Sz | Exchange::Bj => self.channel.index + 1,
         }
     }
 
@@ -71,7 +71,7 @@ impl<'a> Wire<'a> {
     pub(super) fn order(&mut self, no: i64, side: Side, price: i64, qty: i64, kind: OrdType) {
         match self.exchange() {
             Exchange::Sh => self.sse(SseKind::Add, flag(side), own(side, no), price, qty),
-            Exchange::Sz => {
+            Exchange::Sz | Exchange::Bj => {
                 let index = self.index();
                 debug_assert_eq!(no, index, "an order is numbered by its row");
                 let (channel, time) = (self.channel.number, self.time);
@@ -88,7 +88,7 @@ impl<'a> Wire<'a> {
                 let flag = aggressor.map_or(SseFlag::N, flag);
                 self.sse(SseKind::Trade, flag, (buy_no, sell_no), price, qty);
             }
-            Exchange::Sz => self.execution(ExecKind::Trade, buy_no, sell_no, price, qty),
+            Exchange::Sz | Exchange::Bj => self.execution(ExecKind::Trade, buy_no, sell_no, price, qty),
         }
     }
 
@@ -97,7 +97,7 @@ impl<'a> Wire<'a> {
         let (buy_no, sell_no) = own(side, no);
         match self.exchange() {
             Exchange::Sh => self.sse(SseKind::Delete, flag(side), (buy_no, sell_no), price, qty),
-            Exchange::Sz => self.execution(ExecKind::Cancel, buy_no, sell_no, 0, qty),
+            Exchange::Sz | Exchange::Bj => self.execution(ExecKind::Cancel, buy_no, sell_no, 0, qty),
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use lobstream_market::ashare::{Board, Exchange, StockCode};
 use lobstream_market::calendar::Day;
-use lobstream_market::daily::bands::{BandSettings, last_row, positions};
+use lobstream_market::daily::bands::{BandSettings, points, positions};
 use lobstream_market::daily::bar::Bar;
 use lobstream_market::daily::pool::{PoolBar, PoolSettings, PoolStock, judge};
 
@@ -24,9 +24,9 @@ fn main() {
     let rows: usize = stocks.iter().map(|(_, bars)| bars.len()).sum();
     say("bands of every bar", rows, || {
         for (code, bars) in &stocks {
-            (1..=bars.len()).for_each(|end| {
-                black_box(last_row(*code, "", &bars[..end], &BandSettings::default()));
-            });
+            for (point, bar) in points(bars, 0, &BandSettings::default()).iter().zip(bars) {
+                black_box(point.map(|point| point.row(*code, "", bar.day)));
+            }
         }
     });
     say("pool of every day", rows, || stocks.iter().for_each(|(code, bars)| pools(*code, bars)));

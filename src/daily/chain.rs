@@ -6,7 +6,8 @@
 //!     ▼
 //! running ─▶ compute ─▶ Parquet part ─▶ MongoDB ─▶ rows and `ok` in one transaction
 //! ```
-//! A run that is killed leaves `running` or nothing; the next one does that job again.
+//! A run that is killed leaves `running` or nothing; the next one does that job again. Jobs on bars alone take less
+//! than a commit: several of them are stored in one, and none shows as `running`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use super::history::History;
 use super::jobs;
 use super::publish::MongoTables;
 use super::settings::DailySettings;
-use super::store::{ByCode, Store, Writer};
+use super::store::{Batch, ByCode, Store};
 use super::table::TableRow;
 use super::trades::{DayPrints, DayTrades, Trades};
 use crate::clock::Clock;
@@ -110,6 +111,9 @@ impl From<Error> for Stop {
     }
 }
 
+/// Bytes of results that may wait for their commit.
+const WAITING_BYTES_MAX: usize = 8 << 20;
+
 /// A run of the chain over one store.
 pub struct Chain<'a> {
     pub(super) store: &'a Store,
@@ -123,6 +127,8 @@ pub struct Chain<'a> {
     /// Files and trades of the day at hand.
     files: Option<(Day, Option<DayTrades>)>,
     prints: Option<(Day, Arc<DayPrints>)>,
+    /// What jobs on bars alone made since the last commit. Nobody reads the store before it is there.
+    waiting: Batch,
     pub(super) tests: jobs::RecentTests,
 }
 
@@ -144,11 +150,13 @@ impl<'a> Chain<'a> {
             runs: BTreeMap::new(),
             files: None,
             prints: None,
+            waiting: Batch::default(),
             tests: jobs::RecentTests::default(),
         }
     }
 
-    /// Runs the jobs of a day. Ends early, without an error, when the run shall stop.
+    /// Runs the jobs of a day. Ends early, without an error, when the run shall stop. What they made is in the store
+    /// once [`Chain::flush`] was called.
     ///
     /// # Errors
     /// The store or a published place fails, input data cannot be read, a needed job was never run. A job that
@@ -167,6 +175,20 @@ impl<'a> Chain<'a> {
             steps.push(step);
         }
         Ok(steps)
+    }
+
+    /// Stores what waits to be stored.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.store.apply(&std::mem::take(&mut self.waiting))
+    }
+
+    /// Stores the last run of a job, after all that waits.
+    fn put_run(&mut self, run: &JobRunRow) -> Result<(), Error> {
+        self.waiting.put_run(run);
+        self.flush()
     }
 
     fn step(&mut self, day: Day, job: Job) -> Result<Step, Error> {
@@ -195,6 +217,10 @@ impl<'a> Chain<'a> {
         if self.options.dry_run {
             return step(Outcome::Planned, Vec::new());
         }
+        let reads_store = !is_of_bars_alone(job);
+        if reads_store {
+            self.flush()?;
+        }
         let mut run = JobRunRow {
             trade_date: day,
             job,
@@ -209,7 +235,9 @@ impl<'a> Chain<'a> {
             ended_ns: 0,
             error: String::new(),
         };
-        self.store.write(|w| w.put_run(&run))?;
+        if reads_store {
+            self.put_run(&run)?;
+        }
         match self.work(&mut run) {
             Ok(warnings) => step(Outcome::Done(run.rows), warnings),
             Err(Stop::NoInput(why)) => {
@@ -232,7 +260,7 @@ impl<'a> Chain<'a> {
         if let Some(mongo) = &self.options.mongo {
             mongo.put_run(run)?;
         }
-        self.store.write(|w| w.put_run(run))?;
+        self.put_run(run)?;
         self.runs.insert((run.trade_date, run.job), Some(run.clone()));
         Ok(())
     }
@@ -292,13 +320,14 @@ impl<'a> Chain<'a> {
             mongo.replace_day(day, &made.rows, &run_id, run.started_ns)?;
             mongo.put_run(run)?;
         }
-        self.store.write(|w: &mut Writer<'_, '_>| {
-            w.replace_day(day, &made.rows)?;
-            if let Some(values) = &made.values {
-                w.replace_values(day, values)?;
-            }
-            w.put_run(run)
-        })?;
+        self.waiting.replace_day(day, &made.rows);
+        if let Some(values) = &made.values {
+            self.waiting.replace_values(day, values);
+        }
+        self.waiting.put_run(run);
+        if !is_of_bars_alone(run.job) || self.waiting.bytes() > WAITING_BYTES_MAX {
+            self.flush()?;
+        }
         self.runs.insert((run.trade_date, run.job), Some(run.clone()));
         self.tests.forget(day);
         Ok(made.warnings)
@@ -395,6 +424,14 @@ impl<'a> Chain<'a> {
         let prints = Arc::new(files.read(&stocks)?);
         self.prints = Some((day, prints.clone()));
         Ok(prints)
+    }
+}
+
+/// Does a job read bars and nothing that another one stored?
+fn is_of_bars_alone(job: Job) -> bool {
+    match job {
+        Job::UpdateOhlc | Job::Bollinger | Job::ActivePool | Job::Levels => true,
+        Job::MicroDaily | Job::FundQuality | Job::LevelMicro | Job::BackfillFuture | Job::Candidates => false,
     }
 }
 

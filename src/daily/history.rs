@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 use lobstream_market::ashare::StockCode;
 use lobstream_market::calendar::{Calendar, Day};
-use lobstream_market::daily::bands::{Positions, positions};
+use lobstream_market::daily::bands::{BandPoint, Positions, points, positions};
 use lobstream_market::daily::bar::Bar;
 use lobstream_market::daily::pool::{PoolBar, PoolReason, PoolRow, PoolStock, judge};
 use rayon::prelude::*;
@@ -20,11 +20,13 @@ use crate::error::{Error, InputError, InputKind};
 /// Trading days whose pools make up the universe.
 const UNIVERSE_DAYS: usize = 10;
 
-/// The bars of one stock, oldest first, and where each lies in its bands.
+/// The bars of one stock, oldest first, where each lies in its bands, and the bands of the days of a run.
 #[derive(Clone, Debug, Default)]
 pub struct StockHistory {
     bars: Vec<Bar>,
     positions: Vec<Positions>,
+    /// One per bar from the first day of the run on.
+    points: Vec<Option<BandPoint>>,
 }
 
 impl StockHistory {
@@ -38,9 +40,18 @@ impl StockHistory {
         self.until(day).last().filter(|b| b.day == day)
     }
 
+    fn at(&self, day: Day) -> Option<usize> {
+        self.bars.binary_search_by_key(&day, |b| b.day).ok()
+    }
+
     fn position(&self, day: Day) -> Option<Positions> {
-        let at = self.bars.binary_search_by_key(&day, |b| b.day).ok()?;
-        self.positions.get(at).copied()
+        self.positions.get(self.at(day)?).copied()
+    }
+
+    /// The bands of a day of the run; `None` without a bar or with too few before it.
+    pub fn point(&self, day: Day) -> Option<BandPoint> {
+        let before = self.bars.len() - self.points.len();
+        self.points.get(self.at(day)?.checked_sub(before)?).copied().flatten()
     }
 }
 
@@ -83,7 +94,8 @@ impl History {
             bars.drain(..first);
             bars.shrink_to_fit();
             let positions = positions(&bars, &settings.bollinger);
-            (code, StockHistory { bars, positions })
+            let points = points(&bars, bars.partition_point(|b| b.day < from), &settings.bollinger);
+            (code, StockHistory { bars, positions, points })
         };
         let stocks = years.into_par_iter().map(near).filter(|(_, h)| !h.bars.is_empty()).collect();
         let facts_hash = hash::of([format!("{facts:?}")]);

@@ -110,6 +110,23 @@ impl Store {
         self.env.write(|txn| work(&mut Writer { store: self, txn }))
     }
 
+    /// Stores everything that waits in a batch, or nothing of it.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn apply(&self, batch: &Batch) -> Result<(), Error> {
+        if batch.changes.is_empty() {
+            return Ok(());
+        }
+        self.env.write(|txn| {
+            batch.changes.iter().try_for_each(|change| match change {
+                Change::Clear { db, day } => txn.delete_prefix(self.db(db), day.as_bytes()),
+                Change::Put { db, key, value } => txn.put(self.db(db), key.as_bytes(), value),
+            })?;
+            Ok(())
+        })
+    }
+
     /// One value of a database.
     ///
     /// # Errors
@@ -222,24 +239,61 @@ impl Writer<'_, '_> {
     pub(super) fn get<T: DeserializeOwned>(&self, db: &'static str, key: &str) -> Result<Option<T>, Error> {
         self.store.get_in(&self.txn.view(), db, key)
     }
+}
+
+/// Writes that wait to be stored as one, in the order in which they were asked for.
+#[derive(Debug, Default)]
+pub struct Batch {
+    changes: Vec<Change>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+enum Change {
+    /// Takes all keys of a day away.
+    Clear {
+        db: &'static str,
+        day: String,
+    },
+    Put {
+        db: &'static str,
+        key: String,
+        value: Vec<u8>,
+    },
+}
+
+impl Batch {
+    /// Bytes of all values.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
 
     /// Replaces all rows of a table on a day. The rows are sorted by stock.
-    pub fn replace_day<T: TableRow>(&mut self, day: Day, rows: &[T]) -> Result<(), Error> {
-        self.txn.delete_prefix(self.store.db(T::TABLE), format!("{day}|").as_bytes())?;
+    pub fn replace_day<T: TableRow>(&mut self, day: Day, rows: &[T]) {
+        self.clear(T::TABLE, day);
         for of_code in rows.chunk_by(|a, b| a.code() == b.code()) {
-            self.put(T::TABLE, &format!("{day}|{}", of_code[0].code()), of_code)?;
+            self.put(T::TABLE, format!("{day}|{}", of_code[0].code()), of_code);
         }
-        Ok(())
     }
 
     /// Replaces what is remembered of a day's trade values.
-    pub fn replace_values(&mut self, day: Day, values: &ByCode<Vec<u8>>) -> Result<(), Error> {
-        self.txn.delete_prefix(self.store.db("values"), format!("{day}|").as_bytes())?;
-        values.iter().try_for_each(|(code, packed)| self.put("values", &format!("{day}|{code}"), packed))
+    pub fn replace_values(&mut self, day: Day, values: &ByCode<Vec<u8>>) {
+        self.clear("values", day);
+        values.iter().for_each(|(code, packed)| self.put("values", format!("{day}|{code}"), packed));
     }
 
     /// Sets the last run of a job.
-    pub fn put_run(&mut self, run: &JobRunRow) -> Result<(), Error> {
-        self.put("runs", &format!("{}|{}", run.trade_date, run.job), run)
+    pub fn put_run(&mut self, run: &JobRunRow) {
+        self.put("runs", format!("{}|{}", run.trade_date, run.job), run);
+    }
+
+    fn clear(&mut self, db: &'static str, day: Day) {
+        self.changes.push(Change::Clear { db, day: format!("{day}|") });
+    }
+
+    fn put<T: Serialize + ?Sized>(&mut self, db: &'static str, key: String, value: &T) {
+        let value = postcard::to_stdvec(value).expect("a row is plain data");
+        self.bytes += value.len();
+        self.changes.push(Change::Put { db, key, value });
     }
 }

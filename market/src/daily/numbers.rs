@@ -34,11 +34,58 @@ pub fn within(part: i64, whole: i64, bp: i64) -> bool {
 /// ```
 /// Values that are all equal have a deviation of exactly 0, whatever their mean rounds to.
 pub fn mean_sd(values: &[f64]) -> (f64, f64) {
+    let (mean, sd) = moments(values);
+    (mean, if values.iter().all(|x| *x == values[0]) { 0.0 } else { sd })
+}
+
+/// Windows whose sums grow side by side.
+const LANES: usize = 8;
+
+/// [`mean_sd`] of each window of `n` values, in order; nothing of fewer values. Several windows are summed side by
+/// side, each in its own order of time, so that every number is the same to the bit.
+pub fn rolling_mean_sd(values: &[f64], n: usize) -> impl Iterator<Item = (f64, f64)> {
+    let n_windows = (values.len() + 1).saturating_sub(n);
+    let mut equal = 0;
+    // Values up to each end that equal the one before: a window of only those has no deviation.
+    let flat = (0..values.len()).map(move |i| {
+        equal = if i > 0 && values[i] == values[i - 1] { equal + 1 } else { 1 };
+        equal >= n
+    });
+    let blocks = (0..n_windows).step_by(LANES).flat_map(move |first| {
+        let lanes = LANES.min(n_windows - first);
+        let pairs = match values.get(first..first + n + LANES - 1) {
+            Some(all) => block(all, n),
+            None => std::array::from_fn(|lane| match lane < lanes {
+                true => moments(&values[first + lane..first + lane + n]),
+                false => (0.0, 0.0),
+            }),
+        };
+        pairs.into_iter().take(lanes)
+    });
+    blocks.zip(flat.skip(n.saturating_sub(1))).map(|((mean, sd), flat)| (mean, if flat { 0.0 } else { sd }))
+}
+
+/// Mean and deviation of the windows that begin at the first, second … value.
+fn block(values: &[f64], n: usize) -> [(f64, f64); LANES] {
+    let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
+    for lane in values.windows(LANES).take(n).filter_map(<[f64]>::first_chunk::<LANES>) {
+        for (sum, x) in sums.iter_mut().zip(lane) {
+            *sum += x;
+        }
+    }
+    let means = sums.map(|sum| sum / n as f64);
+    for lane in values.windows(LANES).take(n).filter_map(<[f64]>::first_chunk::<LANES>) {
+        for ((square, x), mean) in squares.iter_mut().zip(lane).zip(&means) {
+            *square += (x - mean) * (x - mean);
+        }
+    }
+    std::array::from_fn(|lane| (means[lane], (squares[lane] / n as f64).sqrt()))
+}
+
+/// The two sums of one window, whether its values differ or not.
+fn moments(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    if values.iter().all(|x| *x == values[0]) {
-        return (mean, 0.0);
-    }
     let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
     (mean, (squares / n).sqrt())
 }

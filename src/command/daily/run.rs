@@ -114,6 +114,7 @@ pub(super) fn run_days(
             Ok(steps) => steps.iter().for_each(|s| tally.add(s)),
             Err(e) => {
                 bar.finish_and_clear();
+                chain.flush()?;
                 return Err(e);
             }
         }
@@ -121,6 +122,7 @@ pub(super) fn run_days(
             break;
         }
     }
+    chain.flush()?;
     bar.finish_and_clear();
     if told == Told::Summary {
         tally.lines().iter().for_each(say);

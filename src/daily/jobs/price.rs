@@ -2,7 +2,7 @@
 
 use lobstream_market::ashare::StockCode;
 use lobstream_market::calendar::Day;
-use lobstream_market::daily::bands::{self, BollingerRow};
+use lobstream_market::daily::bands::BollingerRow;
 use lobstream_market::daily::bar::StockDailyRow;
 use lobstream_market::daily::levels::{self, LevelRow};
 use lobstream_market::daily::micro::{MicroRow, Threshold};
@@ -40,11 +40,9 @@ pub(in crate::daily) fn update_ohlc(chain: &Chain<'_>, day: Day) -> Made<StockDa
 /// The bands of every stock that traded.
 pub(in crate::daily) fn bollinger(chain: &Chain<'_>, day: Day) -> Made<BollingerRow> {
     let row = |(code, history): (&StockCode, &crate::daily::history::StockHistory)| {
-        history.on(day)?;
-        let name = chain.history.facts.name(*code);
-        bands::last_row(*code, name, history.until(day), &chain.settings.bollinger)
+        Some(history.point(day)?.row(*code, chain.history.facts.name(*code), day))
     };
-    Made::rows(chain.history.stocks.par_iter().filter_map(row).collect())
+    Made::rows(chain.history.stocks.iter().filter_map(row).collect())
 }
 
 /// Members of the pool.

@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 
 pub use daily::{run_daily, run_daily_with};
 
-use crate::dataset::{Dataset, Series};
-use crate::engine::ashare::{AshareAccount, day_limits};
+use crate::dataset::{Basis, Dataset, Series};
+use crate::engine::ashare::{AshareAccount, TICK, day_limits};
 use crate::engine::daily::{LateRead, PortfolioConfig};
 use crate::engine::{
-    self, Counts, EquityPoint, Fill, HashTrade, Moment, Outcome, Rejection, Rules, Trade, drive,
+    self, Counts, EquityPoint, Fill, HashTrade, Intent, Moment, Outcome, Rejection, Rules, Trade, drive,
     drive_within, run_hash,
 };
 use crate::error::Error;
@@ -68,12 +68,25 @@ pub struct RunConfig {
     /// What is bought on a day of Shanghai is sold on a later one; then nothing is sold short. Default false.
     #[serde(skip_serializing_if = "is_false")]
     pub t1: bool,
+    /// Of runs over bars: nothing is decided on bars that begin before this instant, ms, nor counted; they warm the
+    /// rule up. Default `None`: all bars count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_ms: Option<i64>,
     /// Of runs over daily tables: what the account does. Default `None`: its own defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub portfolio: Option<PortfolioConfig>,
     /// Hash of the market rules, set by a run that has some.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<String>,
+}
+
+/// Accounts in CNY are exact to 0.01, so what they begin with must be.
+fn whole_fen(cash: f64) -> Result<(), Error> {
+    if (cash * 100.0).round() / 100.0 == cash {
+        return Ok(());
+    }
+    let expected = "CNY with at most two decimals".to_owned();
+    Err(Error::Parameter { name: "cash", value: cash.to_string(), expected })
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -95,6 +108,7 @@ impl Default for RunConfig {
             benchmark: Benchmark::None,
             ashare: None,
             t1: false,
+            from_ms: None,
             portfolio: None,
             rules: None,
         }
@@ -118,9 +132,23 @@ impl RunConfig {
         self.fraction.unwrap_or(1.0 / n.max(1) as f64)
     }
 
+    /// Is something decided on a bar that begins then?
+    fn counts(&self, begin_ms: i64) -> bool {
+        self.from_ms.is_none_or(|from_ms| begin_ms >= from_ms)
+    }
+
     fn rules(&self) -> Rules {
         let (fill, brackets) = (self.fill, self.strategy.brackets());
-        Rules { fill, brackets, slippage: self.slippage, detail: self.detail, t1: self.t1 }
+        let market = self.ashare.as_ref().map(|_| self.portfolio.unwrap_or_default());
+        Rules {
+            fill,
+            brackets,
+            slippage: self.slippage,
+            detail: self.detail,
+            t1: self.t1,
+            tick: market.map(|_| TICK),
+            volume_cap: market.and_then(|account| account.volume_cap),
+        }
     }
 
     pub(crate) fn check(&self, series: &[Arc<Series>]) -> Result<(), Error> {
@@ -136,13 +164,42 @@ impl RunConfig {
         if let Some(fraction) = self.fraction.filter(|x| !(*x > 0.0 && *x <= 1.0)) {
             return bad("fraction", fraction, "a share above 0 and at most 1");
         }
-        if self.ashare.is_some() && self.accounting == Accounting::Unit {
-            let (value, expected) =
-                ("unit".to_owned(), "an account in CNY: units know no lots, limits or dated fees");
-            return Err(Error::Parameter { name: "accounting", value, expected: expected.to_owned() });
+        if self.ashare.is_some() {
+            self.check_ashare()?;
+        }
+        if self.slippage == Slippage::HalfSpread && series.iter().any(|s| s.basis == Basis::Traded) {
+            let (name, value) = ("slippage.model", "half_spread".to_owned());
+            let expected = "none, bp or ticks: bars of traded prices tell no spread".to_owned();
+            return Err(Error::Parameter { name, value, expected });
         }
         self.conventions.check()?;
         self.check_short(series)
+    }
+
+    /// An account of A shares has slots and dated fees, and counts in fen.
+    fn check_ashare(&self) -> Result<(), Error> {
+        let unheard = |name, value: String, expected: &str| {
+            Err(Error::Parameter { name, value, expected: expected.to_owned() })
+        };
+        if self.accounting == Accounting::Unit {
+            let expected = "an account in CNY: units know no lots, limits or dated fees";
+            return unheard("accounting", "unit".to_owned(), expected);
+        }
+        if let Some(fraction) = self.fraction {
+            return unheard(
+                "fraction",
+                fraction.to_string(),
+                "none on A shares, but max_positions and sizing",
+            );
+        }
+        if let Some(fees) = self.fees {
+            return unheard(
+                "fees.taker_bp",
+                fees.taker_bp.to_string(),
+                "none on A shares, whose fees are dated",
+            );
+        }
+        whole_fen(self.cash)
     }
 
     fn check_short(&self, series: &[Arc<Series>]) -> Result<(), Error> {
@@ -188,10 +245,11 @@ pub struct RunResult {
 }
 
 impl RunResult {
-    /// First and last instant of all series; `None` if there is nothing.
+    /// First and last instant of all series that count; `None` if there is nothing.
     pub fn span_ms(&self) -> Option<(i64, i64)> {
         let spans = self.series.iter().filter_map(|series| series.span_ms());
-        spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+        let (from, to) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+        Some((self.config.from_ms.map_or(from, |counted| from.max(counted)), to))
     }
 }
 
@@ -256,8 +314,11 @@ pub fn run_with<S: Strategy>(
     config.check(series)?;
     let fees: Vec<Fees> = series.iter().map(|series| config.fees_on(&series.venue)).collect();
     let mut rules: Vec<S> = series.iter().map(|series| rule(series)).collect();
-    let decide = |k: usize, now: &Moment<'_>| rules[k].on_bar(now);
-    let outcome = match (config.accounting, &config.ashare) {
+    let decide = |k: usize, now: &Moment<'_>| {
+        let intent = rules[k].on_bar(now);
+        if config.counts(now.begin_ms()) { intent } else { Intent::default() }
+    };
+    let mut outcome = match (config.accounting, &config.ashare) {
         (Accounting::Cash, Some(market)) => {
             let limits =
                 series.iter().map(|series| day_limits(series, market)).collect::<Result<Vec<_>, _>>()?;
@@ -275,10 +336,15 @@ pub fn run_with<S: Strategy>(
             drive(series, &config.rules(), &mut UnitAccount::shared(config.cash, &fees), decide)?
         }
     };
+    if let Some(from_ms) = config.from_ms {
+        outcome.equity.retain(|point| point.ts_ms > from_ms);
+        outcome.counts.bars =
+            series.iter().map(|s| s.bars.ts_ms.iter().filter(|ms| **ms >= from_ms).count()).sum();
+    }
     balance(&outcome, config.cash)?;
     let benchmark = match config.benchmark {
         Benchmark::None => None,
-        Benchmark::Hold => Some(hold(series, config.cash, &outcome.equity)),
+        Benchmark::Hold => Some(hold(series, config.from_ms, config.cash, &outcome.equity)),
     };
     Ok(RunResult {
         config: config.clone(),
@@ -342,12 +408,24 @@ fn hash(outcome: &Outcome, series: &[Arc<Series>]) -> String {
 
 fn warnings(series: &[Arc<Series>], config: &RunConfig, trades: &[Trade]) -> Vec<String> {
     let mut warnings = Vec::new();
-    if config.ashare.is_some() {
+    if let Some(rules) = &config.ashare {
         warnings.push(
             "limits_approx: limits come from the close before, so they are off on ex-dates, under special treatment \
-             and after a listing; no dividends are booked and orders are not capped by volume"
+             and after a listing; no dividends are booked"
                 .to_owned(),
         );
+        let capped = config.portfolio.unwrap_or_default().volume_cap.is_some();
+        let blind = series.iter().filter(|series| series.bars.volume.iter().all(Option::is_none)).count();
+        if capped && blind > 0 {
+            warnings.push(format!("{blind} symbols have no volumes: their orders are not capped by volume"));
+        }
+        let adjusted = series.iter().filter(|series| series.adjusted).count();
+        if adjusted > 0 {
+            warnings.push(format!(
+                "{adjusted} symbols have prices between ticks of 0.01, so they are adjusted ones: limits are a tick narrower"
+            ));
+        }
+        warnings.extend(extrapolated(rules));
     }
     for (k, series) in series.iter().enumerate() {
         let (symbol, venue) = (&series.symbol, &series.venue);
@@ -378,6 +456,12 @@ fn warnings(series: &[Arc<Series>], config: &RunConfig, trades: &[Trade]) -> Vec
         }
     }
     warnings
+}
+
+/// What a reader is told of rules that hold for earlier days than they say.
+fn extrapolated(rules: &AshareRules) -> Option<String> {
+    let text = "days before the first row of a rule follow that row (extrapolate)";
+    rules.extrapolate.then(|| text.to_owned())
 }
 
 /// The most bars in a row, if they never were enough for bands; a hole as long as the window ends a row.

@@ -61,7 +61,15 @@ fn case(seed: u64) -> Case {
 
 fn play(case: &Case, fill: Fill) -> Outcome {
     let series = Series::from_ohlc("binance-usdm", "X", 60_000, 0, &case.bars).expect("series");
-    let rules = Rules { fill, brackets: case.brackets, slippage: Slippage::None, detail: false, t1: false };
+    let rules = Rules {
+        fill,
+        brackets: case.brackets,
+        slippage: Slippage::None,
+        detail: false,
+        t1: false,
+        tick: None,
+        volume_cap: None,
+    };
     let data = Dataset::from_series(vec![series]).expect("dataset");
     drive(data.series(), &rules, &mut UnitAccount::new(1.0, Fees::NONE), |_, now| {
         let i = (now.now_ms() / 60_000 - 1) as usize;
@@ -308,8 +316,15 @@ fn nothing_is_ordered_at_a_close_without_a_book() {
     }
     let data = Dataset::from_rows(rows, &DatasetOptions { step_ms: 5_000 }).expect("dataset");
     for (fill, i0) in [(Fill::Close, 1), (Fill::NextOpen, 2)] {
-        let rules =
-            Rules { fill, brackets: Brackets::default(), slippage: Slippage::None, detail: false, t1: false };
+        let rules = Rules {
+            fill,
+            brackets: Brackets::default(),
+            slippage: Slippage::None,
+            detail: false,
+            t1: false,
+            tick: None,
+            volume_cap: None,
+        };
         let enter = Intent { enter: Some(Side::Long), ..Intent::default() };
         let mut account = UnitAccount::new(1.0, Fees::NONE);
         let outcome = drive(data.series(), &rules, &mut account, |_, _| enter).expect("run");
@@ -332,7 +347,15 @@ fn seconds_inside_a_longer_bar_decide_which_level_came_first() {
     let data = Dataset::from_rows(rows, &DatasetOptions { step_ms: 5_000 }).expect("dataset");
     let brackets = Brackets { sl: Some(0.02), tp: Some(0.02), max_hold: None };
     let end = |detail: bool| {
-        let rules = Rules { fill: Fill::NextOpen, brackets, slippage: Slippage::None, detail, t1: false };
+        let rules = Rules {
+            fill: Fill::NextOpen,
+            brackets,
+            slippage: Slippage::None,
+            detail,
+            t1: false,
+            tick: None,
+            volume_cap: None,
+        };
         let mut account = UnitAccount::new(1.0, Fees::NONE);
         let enter = Intent { enter: Some(Side::Long), ..Intent::default() };
         let outcome = drive(data.series(), &rules, &mut account, |_, _| enter).expect("run");
@@ -351,7 +374,15 @@ fn bought_at_the_second(mids: [f64; 3], spread_bps: f64, slippage: Slippage) -> 
     });
     let data = Dataset::from_rows(rows.collect(), &DatasetOptions::default()).expect("dataset");
     let brackets = Brackets { sl: Some(0.02), tp: Some(0.02), max_hold: None };
-    let rules = Rules { fill: Fill::NextOpen, brackets, slippage, detail: false, t1: false };
+    let rules = Rules {
+        fill: Fill::NextOpen,
+        brackets,
+        slippage,
+        detail: false,
+        t1: false,
+        tick: None,
+        volume_cap: None,
+    };
     let enter = Intent { enter: Some(Side::Long), ..Intent::default() };
     let mut account = UnitAccount::new(1.0, Fees::NONE);
     let outcome = drive(data.series(), &rules, &mut account, |_, _| enter).expect("run");
@@ -418,7 +449,15 @@ fn a_sale_that_rests_at_the_limit_does_not_pay_for_an_entry_of_the_same_open() {
     let one = PortfolioConfig { max_positions: 1, ..PortfolioConfig::default() };
     let mut account = AshareAccount::new(100_000.0, rules, one, None, &["600000.SH", "600001.SH"]);
     let brackets = Brackets { sl: None, tp: None, max_hold: None };
-    let rules = Rules { fill: Fill::NextOpen, brackets, slippage: Slippage::None, detail: false, t1: true };
+    let rules = Rules {
+        fill: Fill::NextOpen,
+        brackets,
+        slippage: Slippage::None,
+        detail: false,
+        t1: true,
+        tick: Some(0.01),
+        volume_cap: None,
+    };
     let outcome = drive_within(data.series(), &limits, &rules, &mut account, |symbol, now| {
         let day = (now.now_ms() - start_ms) / DAY_MS - 1;
         let enter = ((symbol, day) == (0, 0) || (symbol, day) == (1, 1)).then_some(Side::Long);

@@ -106,7 +106,15 @@ fn play(case: &Value) -> Outcome {
     };
     let fill = if params["fill"] == "close" { Fill::Close } else { Fill::NextOpen };
     let detail = !params["detail"].is_null();
-    let rules = Rules { fill, brackets, slippage: Slippage::None, detail, t1: params["t1"] == true };
+    let rules = Rules {
+        fill,
+        brackets,
+        slippage: Slippage::None,
+        detail,
+        t1: params["t1"] == true,
+        tick: None,
+        volume_cap: None,
+    };
     let (enter, exit) = (list(&case["enter"]), list(&case["exit"]));
     let mut account = UnitAccount::new(1.0, Fees::NONE);
     let data = Dataset::from_series(vec![series]).expect("dataset");

@@ -24,11 +24,11 @@ pub struct Backtest {
     /// Stored tables of the daily chain: what bollinger_micro trades, on A shares.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "bars"])]
     pub daily: Option<PathBuf>,
-    /// First day of --daily, such as 2018-01-02.
-    #[arg(long, value_name = "DATE", requires = "daily")]
+    /// First day on which something is decided, such as 2018-01-02; days before it warm the rule up.
+    #[arg(long, value_name = "DATE")]
     pub first: Option<String>,
-    /// Last day of --daily.
-    #[arg(long, value_name = "DATE", requires = "daily")]
+    /// Last day.
+    #[arg(long, value_name = "DATE")]
     pub last: Option<String>,
     /// On A shares: dated rules of the market instead of the built-in ones. With the strategy signals: thresholds, as
     /// lobstream run reads them, judged on the stored rows instead of the signals that are stored.
@@ -42,6 +42,9 @@ pub struct Backtest {
     /// Stored signals that the strategy signals follows; default: those of --from.
     #[arg(long, value_name = "URI")]
     pub signals: Option<String>,
+    /// Follow signals of this venue only, such as binance-usdm: where a symbol has signals of several.
+    #[arg(long, value_name = "VENUE")]
+    pub venue: Option<String>,
     /// Where the report goes.
     #[arg(long, default_value = "backtest-out", value_name = "DIR")]
     pub out: PathBuf,
@@ -59,8 +62,8 @@ pub struct Backtest {
     #[arg(long)]
     pub bar: Option<String>,
     /// A parameter of the strategy, such as k=1.5, or of the run: cash, fraction, fee_bp, slippage_bp, fill; on A shares
-    /// cash, max_positions, sizing, volume_cap, slippage_ticks, commission, commission_min, actions, extrapolate;
-    /// may be repeated.
+    /// cash, max_positions, sizing, volume_cap, slippage_ticks, commission, commission_min, actions, extrapolate, on
+    /// bars of A shares also slippage_bp, fill; may be repeated.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub set: Vec<String>,
     /// Colours of rise and fall: intl is green and red, cn is red and green.

@@ -2,15 +2,17 @@
 
 mod account;
 mod daily;
+mod period;
 mod signals;
 mod tally;
+mod unheard;
 
 use std::path::{Path, PathBuf};
 
 use comfy_table::Table;
 use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
 use lobstream_backtest::lookahead::{self, Violation};
-use lobstream_backtest::metrics::Benchmark;
+use lobstream_backtest::metrics::{Benchmark, Conventions};
 use lobstream_backtest::model::fee::Fees;
 use lobstream_backtest::model::slippage::Slippage;
 use lobstream_backtest::{
@@ -18,6 +20,8 @@ use lobstream_backtest::{
 };
 
 use self::daily::DailyRun;
+use self::period::Days;
+use self::unheard::On;
 use super::progress::spinner;
 use super::{note, say};
 use crate::cli;
@@ -25,7 +29,7 @@ use crate::config::flags;
 use crate::config::run_file::{RunFile, TABLES};
 use crate::config::sheet::Sheet;
 use crate::error::Error;
-use crate::feed::bars::{self, Zone};
+use crate::feed::bars::{self, Of};
 use crate::parquet;
 use crate::sink::Filter;
 use crate::sink::results::Results;
@@ -152,8 +156,14 @@ impl Loaded {
             Some(market) => market == cli::Market::Ashare,
             None => file.and_then(|file| file.ashare).unwrap_or(false),
         };
+        unheard::refuse(if ashare { On::AshareBars } else { On::Plain }, file, &pairs)?;
         let (account, pairs) = if ashare { account::split(&pairs) } else { (Vec::new(), pairs) };
         let mut config = config_on(base, args.strategy.as_deref(), &pairs)?;
+        let flags = [("--signals", args.signals.is_some()), ("--venue", args.venue.is_some())];
+        let given = flags.iter().find(|(_, given)| *given);
+        if let Some((flag, _)) = given.filter(|_| !matches!(config.strategy, StrategyConfig::Signals(_))) {
+            return Err(Error::usage(format!("{flag} is for the strategy signals")));
+        }
         let mut source = Source::of((args.from.as_ref(), &args.bars), file, args.bar.as_ref())?;
         if let Source::Bars { market, .. } = &mut source {
             *market = if ashare { cli::Market::Ashare } else { cli::Market::Crypto };
@@ -164,17 +174,12 @@ impl Loaded {
         }
         if ashare {
             account::on_bars(&mut config, args, file, &account)?;
-        } else if config.portfolio.is_some() {
-            return Err(Error::usage(
-                "max_positions, sizing and volume_cap are for A shares; elsewhere fraction says how much an entry takes",
-            ));
+        } else {
+            config.conventions = account::conventions(Conventions::default(), &config, file);
         }
-        if file.is_some_and(|file| file.first.is_some() || file.last.is_some()) {
-            return Err(Error::usage(
-                "[backtest] from and to are for --daily; give --bars only the bars that count",
-            ));
-        }
-        let data = dataset(&source, symbols)?;
+        let days = Days::of(args, file)?;
+        let (data, from_ms) = days.cut(dataset(&source, symbols)?, config.conventions.utc_offset_ms)?;
+        config.from_ms = from_ms;
         // On A shares the flag names rules of the market.
         let signal_rules = args.rules.as_deref().filter(|_| !ashare);
         if signal_rules.is_some() && !matches!(config.strategy, StrategyConfig::Signals(_)) {
@@ -186,7 +191,8 @@ impl Loaded {
             Source::Rows { from, .. } => Some(from),
             Source::Bars { .. } => None,
         });
-        Ok(Loaded::Bars(signals::with_signals(data, from, signal_rules, &config)?, Box::new(config)))
+        let venue = args.venue.as_deref();
+        Ok(Loaded::Bars(signals::with_signals(data, from, venue, signal_rules, &config)?, Box::new(config)))
     }
 
     fn run(&self) -> Result<RunResult, Error> {
@@ -308,11 +314,13 @@ pub(super) fn dataset(source: &Source, symbols: &[String]) -> Result<Dataset, Er
     match source {
         Source::Rows { from, step_ms } => from_rows(from, *step_ms, symbols),
         Source::Bars { files, step_ms, market } => {
-            let (venue, zone) = match market {
-                cli::Market::Crypto => ("bars", Zone::Utc),
-                cli::Market::Ashare => ("ashare", Zone::Shanghai),
+            let of = match market {
+                cli::Market::Crypto => Of::Anything,
+                cli::Market::Ashare => Of::Shares,
             };
-            let data = bars::dataset(files, *step_ms, venue, zone)?;
+            let code = |text: &String| of.symbol(text).map_err(|e| Error::usage(format!("--symbols: {e}")));
+            let symbols = symbols.iter().map(code).collect::<Result<Vec<_>, _>>()?;
+            let data = bars::dataset(files, *step_ms, of)?;
             let series = data.series().iter().filter(|s| symbols.is_empty() || symbols.contains(&s.symbol));
             let series: Vec<Series> = series.map(|series| Series::clone(series)).collect();
             if series.is_empty() {

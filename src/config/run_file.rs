@@ -32,6 +32,12 @@ pub struct RunFile {
     pub last: Option<String>,
     /// Rate of the broker and his least fee of an order in CNY, if it says.
     pub commission: (Option<f64>, Option<f64>),
+    /// How much worse than its price an order fills, if it says.
+    pub slippage: Option<Slippage>,
+    /// Returns a year, if it says.
+    pub ppy: Option<f64>,
+    /// Keys that say nothing on some market, as far as they are said, each with its place in the file.
+    pub said: Vec<(&'static str, String)>,
     /// What is said and does nothing here.
     pub notes: Vec<String>,
 }
@@ -56,6 +62,9 @@ impl RunFile {
             first: None,
             last: None,
             commission: (None, None),
+            slippage: None,
+            ppy: None,
+            said: Vec::new(),
             notes: Vec::new(),
         };
         if let Some(section) = root.table("backtest")? {
@@ -70,6 +79,13 @@ impl RunFile {
             file.step = section.text("step")?.map(str::to_owned);
         }
         Ok(file)
+    }
+
+    /// Notes which of these keys a table says, and where.
+    fn note(&mut self, section: &Section<'_>, keys: &[&'static str]) {
+        let there = section.keys();
+        let said = keys.iter().filter(|key| there.contains(*key));
+        self.said.extend(said.map(|key| (*key, section.place(key))));
     }
 }
 
@@ -109,6 +125,10 @@ fn backtest(section: &Section<'_>, file: &mut RunFile) -> Result<(), Error> {
     }
     set(&mut config.fill, section.word("fill", &[("next_open", Fill::NextOpen), ("close", Fill::Close)])?);
     set(&mut config.detail, section.word("detail", &[("off", false), ("ticks", true)])?);
+    if config.fill == Fill::Close {
+        file.note(section, &["fill"]);
+    }
+    let config = &mut file.config;
     if let Some(section) = section.table("portfolio")? {
         section.known(&["cash", "fraction", "accounting", "max_positions", "sizing", "volume_cap"])?;
         set(&mut config.cash, section.number("cash", 1e-6..=1e12)?);
@@ -116,23 +136,39 @@ fn backtest(section: &Section<'_>, file: &mut RunFile) -> Result<(), Error> {
         let words = [("cash", Accounting::Cash), ("unit", Accounting::Unit)];
         set(&mut config.accounting, section.word("accounting", &words)?);
         portfolio(&section, config)?;
+        if config.accounting == Accounting::Unit {
+            file.note(&section, &["accounting"]);
+        }
+        file.note(&section, &["fraction", "max_positions", "sizing", "volume_cap"]);
     }
     if let Some(section) = section.table("fees")? {
-        section.known(&["maker_bp", "taker_bp", "commission", "commission_min"])?;
-        file.commission =
-            (section.number("commission", 0.0..=0.003)?, section.number("commission_min", 0.0..=1_000.0)?);
-        if file.commission == (None, None) {
-            let of = |key: &str| {
-                let missing = || section.wrong(key, "is missing: set both maker_bp and taker_bp");
-                section.number(key, -100.0..=1_000.0)?.ok_or_else(missing)
-            };
-            config.fees = Some(Fees { maker_bp: of("maker_bp")?, taker_bp: of("taker_bp")? });
-        }
+        fees(&section, file)?;
     }
     if let Some(section) = section.table("slippage")? {
-        config.slippage = slippage(&section)?;
+        file.slippage = Some(slippage(&section)?);
+        set(&mut file.config.slippage, file.slippage);
+        if matches!(file.slippage, Some(Slippage::Bp(_) | Slippage::HalfSpread)) {
+            file.note(&section, &["model"]);
+        }
     }
-    section.table("metrics")?.map_or(Ok(()), |section| metrics(&section, config))
+    section.table("metrics")?.map_or(Ok(()), |section| metrics(&section, file))
+}
+
+/// Basis points of the notional, or what a broker of A shares takes.
+fn fees(section: &Section<'_>, file: &mut RunFile) -> Result<(), Error> {
+    section.known(&["maker_bp", "taker_bp", "commission", "commission_min"])?;
+    file.commission =
+        (section.number("commission", 0.0..=0.003)?, section.number("commission_min", 0.0..=1_000.0)?);
+    let points = |key| section.number(key, -100.0..=1_000.0);
+    let missing = |key| section.wrong(key, "is missing: set both maker_bp and taker_bp");
+    match (points("maker_bp")?, points("taker_bp")?) {
+        (Some(maker_bp), Some(taker_bp)) => file.config.fees = Some(Fees { maker_bp, taker_bp }),
+        (None, None) if file.commission != (None, None) => {}
+        (None, _) => return Err(missing("maker_bp")),
+        (_, None) => return Err(missing("taker_bp")),
+    }
+    file.note(section, &["maker_bp", "taker_bp", "commission", "commission_min"]);
+    Ok(())
 }
 
 /// What an account of A shares does; other accounts know `fraction` alone.
@@ -206,10 +242,12 @@ fn slippage(section: &Section<'_>) -> Result<Slippage, Error> {
     }
 }
 
-fn metrics(section: &Section<'_>, config: &mut RunConfig) -> Result<(), Error> {
+fn metrics(section: &Section<'_>, file: &mut RunFile) -> Result<(), Error> {
     section.known(&["step", "ppy", "rf", "mar", "benchmark"])?;
     section.word("step", &[("1d", ())])?;
-    set(&mut config.conventions.ppy, section.number("ppy", 1.0..=366.0)?);
+    file.ppy = section.number("ppy", 1.0..=366.0)?;
+    let config = &mut file.config;
+    set(&mut config.conventions.ppy, file.ppy);
     set(&mut config.conventions.rf, section.number("rf", -0.1..=0.1)?);
     set(&mut config.conventions.mar, section.number("mar", -0.1..=0.1)?);
     let words = [("none", Benchmark::None), ("hold", Benchmark::Hold)];

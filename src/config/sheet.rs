@@ -60,11 +60,16 @@ pub struct Section<'a> {
 impl<'a> Section<'a> {
     /// An error about a key, with its line.
     pub fn wrong(&self, key: &str, what: impl std::fmt::Display) -> Error {
+        Error::usage(format!("{}: {what}", self.place(key)))
+    }
+
+    /// File, line, table and key, as every error begins.
+    pub fn place(&self, key: &str) -> String {
         let span = self.table.get_key_value(key).and_then(|(key, _)| key.span());
         let at = span.map_or(self.at, |span| span.start);
         let line = line(&self.sheet.text, at);
         let table = if self.name.is_empty() { String::new() } else { format!("[{}] ", self.name) };
-        Error::usage(format!("{}:{line}: {table}{key}: {what}", self.sheet.file))
+        format!("{}:{line}: {table}{key}", self.sheet.file)
     }
 
     /// Refuses keys other than these.

@@ -1,13 +1,17 @@
 //! The user's own bars: CSV or Parquet with time, open, high, low, close and, if there is one, volume.
 //!
 //! Columns are found by name, in any order and case. A time is a date, a date with a time of day, or a number since
-//! 1970 whose digits tell its unit (10 s, 13 ms, 16 µs, 19 ns); without a zone it is UTC, of A shares Shanghai.
+//! 1970 whose digits tell its unit (10 s, 13 ms, 16 µs, 19 ns); without a zone it is UTC, of A shares Shanghai. Symbols
+//! of A shares are codes in any vendor's spelling; their volumes are shares, in the columns of tushare (`vol` or
+//! `trade_date`) lots of 100.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lobstream_backtest::dataset::OwnBar;
+use lobstream_backtest::engine::ashare::TICK;
 use lobstream_backtest::{Dataset, Series};
+use lobstream_market::ashare::StockCode;
 
 use crate::error::{Error, InputError, InputKind};
 use crate::parquet::Loose;
@@ -17,9 +21,63 @@ const TIMES: [&str; 8] = ["time", "date", "datetime", "timestamp", "trade_date",
 
 const PRICES: [&str; 4] = ["open", "high", "low", "close"];
 
+/// Most that a share may cost, CNY: what is dearer is a typing error.
+const PRICE_MAX: f64 = 1e6;
+
+/// What bars are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// Anything with a price.
+    Anything,
+    /// Chinese stocks.
+    Shares,
+}
+
+impl Of {
+    fn zone(self) -> Zone {
+        match self {
+            Of::Anything => Zone::Utc,
+            Of::Shares => Zone::Shanghai,
+        }
+    }
+
+    fn venue(self) -> &'static str {
+        match self {
+            Of::Anything => "bars",
+            Of::Shares => "ashare",
+        }
+    }
+
+    /// A symbol as it is called from here on.
+    ///
+    /// # Errors
+    /// It is no code of an A share: what would be one.
+    pub fn symbol(self, text: &str) -> Result<String, String> {
+        match self {
+            Of::Anything => Ok(text.to_owned()),
+            Of::Shares => match StockCode::spelled(text).filter(|code| code.is_share()) {
+                Some(code) => Ok(code.to_string()),
+                None => Err(format!(
+                    "{text:?} is no code of an A share: name the file or fill its column symbol with codes such as \
+                     600000.SH, 688001.XSHG, bj.430047 or 000001"
+                )),
+            },
+        }
+    }
+
+    fn price(self, px: f64) -> Result<f64, &'static str> {
+        match self {
+            _ if !(px.is_finite() && px > 0.0) => Err("is not a positive number"),
+            Of::Shares if px < TICK => Err("is below one tick of 0.01 CNY"),
+            Of::Shares if px > PRICE_MAX => Err("is above 1000000 CNY"),
+            Of::Anything | Of::Shares => Ok(px),
+        }
+    }
+}
+
 /// Where times without a zone are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Zone {
+enum Zone {
     /// Greenwich.
     Utc,
     /// China, UTC+8.
@@ -43,24 +101,32 @@ struct Raw {
     /// Open, high, low, close.
     prices: [Vec<Option<f64>>; 4],
     volume: Option<Vec<Option<f64>>>,
+    /// Is the volume in lots of 100 shares, if these are shares? Tushare's columns are.
+    lots: bool,
 }
 
 /// The bars of files as one dataset. The step is told by the times unless it is given.
 ///
 /// # Errors
-/// A file that cannot be read, a column that is missing, a row that is no bar: file and row are named.
-pub fn dataset(files: &[PathBuf], step_ms: Option<i64>, venue: &str, zone: Zone) -> Result<Dataset, Error> {
-    let mut series = Vec::new();
+/// A file that cannot be read, a column that is missing, a row that is no bar, a symbol that two files have: file and
+/// row are named.
+pub fn dataset(files: &[PathBuf], step_ms: Option<i64>, of: Of) -> Result<Dataset, Error> {
+    let mut series: Vec<Series> = Vec::new();
+    let mut found: BTreeMap<String, &Path> = BTreeMap::new();
     for path in files {
-        for (symbol, bars) in read(path, zone)? {
-            series.push(Series::from_own_bars(venue, &symbol, step_ms, &bars)?);
+        for (symbol, bars) in read(path, of)? {
+            if let Some(first) = found.insert(symbol.clone(), path) {
+                let what = format!("its symbol {symbol} is that of {} too", first.display());
+                return Err(wrong(InputKind::Malformed, &path.display().to_string(), None, what));
+            }
+            series.push(Series::from_own_bars(of.venue(), &symbol, step_ms, &bars)?);
         }
     }
     Ok(Dataset::from_series(series)?)
 }
 
 /// The bars of a file by symbol.
-fn read(path: &Path, zone: Zone) -> Result<BTreeMap<String, Vec<OwnBar>>, Error> {
+fn read(path: &Path, of: Of) -> Result<BTreeMap<String, Vec<OwnBar>>, Error> {
     let file = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|e| wrong(InputKind::Missing, &file, None, e.to_string()))?;
     let raw = match path.extension().and_then(|e| e.to_str()) {
@@ -72,11 +138,17 @@ fn read(path: &Path, zone: Zone) -> Result<BTreeMap<String, Vec<OwnBar>>, Error>
         }
     };
     let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let mut names: BTreeMap<&str, String> = BTreeMap::new();
     let mut symbols: BTreeMap<String, Vec<OwnBar>> = BTreeMap::new();
     for i in 0..raw.time.len() {
-        let bar = raw.bar(i, &file, zone)?;
-        let symbol = raw.symbol.as_ref().map_or(&stem, |symbols| &symbols[i]);
-        let bars = symbols.entry(symbol.clone()).or_default();
+        let bar = raw.bar(i, &file, of)?;
+        let text = raw.symbol.as_ref().map_or(&stem, |symbols| &symbols[i]);
+        if !names.contains_key(text.as_str()) {
+            let line = raw.symbol.as_ref().map(|_| i as u64 + 2);
+            let name = of.symbol(text).map_err(|what| wrong(InputKind::Malformed, &file, line, what))?;
+            names.insert(text, name);
+        }
+        let bars = symbols.entry(names[text.as_str()].clone()).or_default();
         if bars.last().is_some_and(|last| last.ts_ms >= bar.ts_ms) {
             let what = "times do not ascend".to_owned();
             return Err(wrong(InputKind::Malformed, &file, Some(i as u64 + 2), what));
@@ -96,6 +168,7 @@ struct Columns {
     prices: [usize; 4],
     volume: Option<usize>,
     symbol: Option<usize>,
+    lots: bool,
 }
 
 impl Columns {
@@ -115,6 +188,7 @@ impl Columns {
             prices,
             volume: at("volume").or_else(|| at("vol")),
             symbol: at("symbol").or_else(|| at("ts_code")),
+            lots: at("vol").or_else(|| at("trade_date")).is_some(),
         })
     }
 }
@@ -126,12 +200,13 @@ fn from_csv(bytes: &[u8], file: &str) -> Result<Raw, Error> {
         wrong(InputKind::Malformed, file, line, e.to_string())
     };
     let names: Vec<String> = reader.headers().map_err(broken)?.iter().map(str::to_owned).collect();
-    let Columns { time, prices, volume, symbol } = Columns::of(&names, file)?;
+    let Columns { time, prices, volume, symbol, lots } = Columns::of(&names, file)?;
     let mut raw = Raw {
         symbol: symbol.map(|_| Vec::new()),
         time: Vec::new(),
         prices: Default::default(),
         volume: volume.map(|_| Vec::new()),
+        lots,
     };
     for (i, record) in reader.records().enumerate() {
         let record = record.map_err(broken)?;
@@ -162,7 +237,7 @@ fn from_parquet(bytes: Vec<u8>, file: &str) -> Result<Raw, Error> {
     let broken = |what: String| wrong(InputKind::Malformed, file, None, what);
     let table = Loose::read(bytes).map_err(broken)?;
     let names = table.names();
-    let Columns { time, prices, volume, symbol } = Columns::of(&names, file)?;
+    let Columns { time, prices, volume, symbol, lots } = Columns::of(&names, file)?;
     let texts = |at: usize| -> Result<Vec<String>, Error> {
         Ok(table.texts(&names[at]).map_err(broken)?.into_iter().map(Option::unwrap_or_default).collect())
     };
@@ -173,23 +248,25 @@ fn from_parquet(bytes: Vec<u8>, file: &str) -> Result<Raw, Error> {
         time: texts(time)?,
         prices: [numbers(open)?, numbers(high)?, numbers(low)?, numbers(close)?],
         volume: volume.map(numbers).transpose()?,
+        lots,
     })
 }
 
 impl Raw {
-    fn bar(&self, i: usize, file: &str, zone: Zone) -> Result<OwnBar, Error> {
+    fn bar(&self, i: usize, file: &str, of: Of) -> Result<OwnBar, Error> {
         let bad = |what: String| wrong(InputKind::Malformed, file, Some(i as u64 + 2), what);
         let text = &self.time[i];
-        let ts_ms = instant_ms(text, zone).ok_or_else(|| {
+        let ts_ms = instant_ms(text, of.zone()).ok_or_else(|| {
             bad(format!("time {text:?} is not understood: write 2024-03-01 09:30:00 or 1709285400000"))
         })?;
         let mut ohlc = [0.0; 4];
         for ((place, prices), name) in ohlc.iter_mut().zip(&self.prices).zip(PRICES) {
-            let price = prices[i].filter(|px| px.is_finite() && *px > 0.0);
-            *place = price.ok_or_else(|| bad(format!("{name} is missing or not a positive number")))?;
+            let price = prices[i].ok_or_else(|| bad(format!("{name} is missing")))?;
+            *place = of.price(price).map_err(|what| bad(format!("{name} = {price} {what}")))?;
         }
         let [open, high, low, close] = ohlc;
-        let volume = self.volume.as_ref().and_then(|values| values[i]);
+        let unit = if of == Of::Shares && self.lots { 100.0 } else { 1.0 };
+        let volume = self.volume.as_ref().and_then(|values| values[i]).map(|volume| volume * unit);
         Ok(OwnBar { ts_ms, open, high, low, close, volume })
     }
 }
@@ -276,7 +353,54 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("MINE.csv");
         std::fs::write(&path, text).expect("written");
-        dataset(&[path], None, "own", Zone::Utc)
+        dataset(&[path], None, Of::Anything)
+    }
+
+    #[test]
+    fn symbols_of_shares_are_codes_and_their_prices_have_ticks() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let read = |name: &str, head: &str, rows: &[&str]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, format!("{head}\n{}\n", rows.join("\n"))).expect("written");
+            path
+        };
+        let head = "time,open,high,low,close";
+        let (first, second) = ("2024-03-01,1,1,1,1", "2024-03-04,1,1,1,1");
+        let symbols = |files: &[PathBuf]| -> Result<Vec<String>, String> {
+            let data = dataset(files, None, Of::Shares).map_err(|e| {
+                assert_eq!(e.exit_code(), 4, "{e}");
+                e.to_string()
+            })?;
+            Ok(data.series().iter().map(|series| series.symbol.clone()).collect())
+        };
+        for (name, code) in
+            [("688001.XSHG.csv", "688001.SH"), ("1.csv", "000001.SZ"), ("bj430047.csv", "430047.BJ")]
+        {
+            assert_eq!(symbols(&[read(name, head, &[first, second])]).expect(name), [code]);
+        }
+        for name in ["510300.SH.csv", "MINE.csv", "600000.HK.csv"] {
+            let error = symbols(&[read(name, head, &[first, second])]).expect_err(name);
+            assert!(error.contains("is no code of an A share") && error.contains(name), "{error}");
+        }
+        let two = [read("1.csv", head, &[first, second]), read("000001.SZ.csv", head, &[first, second])];
+        let error = symbols(&two).expect_err("twice");
+        assert!(error.contains("000001.SZ.csv") && error.contains("1.csv too"), "{error}");
+        let column = read(
+            "all.csv",
+            "symbol,time,open,high,low,close",
+            &["600000.SH,2024-03-01,1,1,1,1", "X,2024-03-01,1,1,1,1"],
+        );
+        let error = symbols(&[column]).expect_err("X");
+        assert!(error.contains("all.csv") && error.contains('3') && error.contains("\"X\""), "{error}");
+        for (price, what) in [("0.004", "below one tick"), ("1e7", "above 1000000"), ("0", "not a positive")]
+        {
+            let row = format!("2024-03-04,1,1,{price},1");
+            let error = symbols(&[read("600000.SH.csv", head, &[first, &row])]).expect_err(price);
+            assert!(
+                error.contains(what) && error.contains("600000.SH.csv") && error.contains('3'),
+                "{error}"
+            );
+        }
     }
 
     #[test]
@@ -294,6 +418,22 @@ mod tests {
             [true, false, true],
             "nothing traded in the second"
         );
+    }
+
+    #[test]
+    fn volumes_of_shares_in_the_columns_of_tushare_are_lots() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let volume = |name: &str, of| {
+            let path = dir.path().join("600000.SH.csv");
+            let text =
+                format!("trade_date,open,high,low,close,{name}\n20240301,1,1,1,1,12.5\n20240304,1,1,1,1,\n");
+            let text = if name == "volume" { text.replace("trade_date", "date") } else { text };
+            std::fs::write(&path, text).expect("written");
+            dataset(&[path], None, of).expect("bars").series()[0].bars.volume.clone()
+        };
+        assert_eq!(volume("vol", Of::Shares), [Some(1_250.0), None]);
+        assert_eq!(volume("volume", Of::Shares), [Some(12.5), None]);
+        assert_eq!(volume("vol", Of::Anything), [Some(12.5), None]);
     }
 
     #[test]

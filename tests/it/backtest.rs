@@ -238,6 +238,55 @@ fn bars_of_a_shares_know_limits_lots_and_fees() {
     lobstream(&[&args[..], &["--strategy", "hold"]].concat()).fails(4, &["2001-08-21"]);
 }
 
+/// What a user says of a run on bars is done or refused by its name.
+#[test]
+fn settings_on_bars_are_heard_or_refused() {
+    let folder = Folder::new();
+    let file = folder.path("000001.SZ.csv");
+    fs::write(&file, bars(120)).expect("written");
+    let out = folder.path("out");
+    let call = |text: &str, more: &[&str]| {
+        let run = folder.path("run.toml");
+        fs::write(&run, format!("{text}\n[data]\nbars = [\"{file}\"]\n")).expect("written");
+        lobstream(&[&["backtest", "-c", &run, "--out", &out, "--strategy", "hold"], more].concat())
+    };
+    let config = |text: &str, more: &[&str]| -> serde_json::Value {
+        call(text, more).ok();
+        let summary = fs::read_to_string(format!("{out}/summary.json")).expect("summary");
+        serde_json::from_str::<serde_json::Value>(&summary).expect("JSON")["config"].clone()
+    };
+    let ashare = "[backtest]\nmarket = \"ashare\"\n";
+    let said = format!(
+        "{ashare}[backtest.metrics]\nppy = 240\n[backtest.slippage]\nmodel = \"bp\"\nvalue = 20\n[backtest.fees]\n\
+         commission = 0.0002\n"
+    );
+    let heard = config(&said, &[]);
+    assert_eq!(
+        (&heard["conventions"]["ppy"], &heard["slippage"]["bp"]),
+        (&240.0.into(), &20.0.into()),
+        "{heard}"
+    );
+    assert!(heard["rules"].as_str().expect("rules").contains("commission=0.0002"), "{heard}");
+    let flag = config(&said, &["--set", "slippage_bp=5", "--set", "extrapolate=true"]);
+    assert_eq!(flag["slippage"]["bp"], 5.0);
+    let summary = fs::read_to_string(format!("{out}/summary.json")).expect("summary");
+    assert!(summary.contains("(extrapolate)"), "{summary}");
+    let plain = config(ashare, &[]);
+    assert_eq!((&plain["conventions"]["ppy"], &plain["slippage"]["ticks"]["n"]), (&252.0.into(), &1.into()));
+    assert_eq!(config(ashare, &["--market", "crypto"])["conventions"]["ppy"], 365.0, "the flag wins");
+    for set in ["fraction=0.5", "fee_bp=3", "actions=true"] {
+        call(ashare, &["--set", set]).fails(2, &[&format!("--set {set}")]);
+    }
+    call(ashare, &["--set", "cash=100000.005"]).fails(2, &["cash", "two decimals"]);
+    let fees = "[backtest.fees]\nmaker_bp = 1\ntaker_bp = 2\n";
+    call(&format!("{ashare}{fees}"), &[]).fails(2, &["run.toml:4", "maker_bp", "commission"]);
+    call(&format!("{fees}commission = 0.0002\n"), &[]).fails(2, &["run.toml:4", "commission", "A shares"]);
+    call(&format!("{ashare}[backtest.slippage]\nmodel = \"half_spread\"\n"), &[]).fails(2, &["half_spread"]);
+    call("", &["--venue", "binance-spot"]).fails(2, &["--venue", "signals"]);
+    call(ashare, &["--symbols", "MINE"]).fails(2, &["--symbols", "MINE", "600000.SH"]);
+    call(ashare, &["--symbols", "sz000001"]).ok();
+}
+
 /// Thresholds judged on stored rows are the signals that a run with them stored.
 #[test]
 fn rules_on_stored_rows_say_what_stored_signals_say() {

@@ -4,6 +4,9 @@ use crate::dataset::Stock;
 use crate::dataset::factors::Factors;
 use crate::error::Error;
 
+/// Bars whose mean volume caps an order.
+const CAP_BARS: usize = 20;
+
 /// What the prices of a bar are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basis {
@@ -54,6 +57,8 @@ pub struct Bars {
     pub book_ok: Vec<bool>,
     /// Nothing was traded: the bar marks, but fills nothing. Empty where volumes are not known.
     pub no_volume: Vec<bool>,
+    /// What was traded, base units: of A shares, shares. Empty where volumes are not known.
+    pub volume: Vec<Option<f64>>,
 }
 
 impl Bars {
@@ -65,6 +70,14 @@ impl Bars {
     /// May orders fill in bar `i`?
     pub fn fills(&self, i: usize) -> bool {
         !self.no_volume.get(i).copied().unwrap_or(false)
+    }
+
+    /// A share of the mean volume of the 20 bars before bar `i`, whole units; `None` if none of them has a volume.
+    pub(crate) fn volume_cap(&self, i: usize, share: f64) -> Option<i64> {
+        let before = self.volume.get(i.saturating_sub(CAP_BARS)..i)?;
+        let known = before.iter().flatten();
+        let (n, sum) = known.fold((0, 0.0), |(n, sum), volume| (n + 1, sum + volume));
+        (n > 0).then(|| (share * sum / f64::from(n)) as i64)
     }
 
     /// None at all?
@@ -157,6 +170,9 @@ pub struct Series {
     pub known_after_ms: i64,
     /// What its prices are.
     pub basis: Basis,
+    /// Some price stands between ticks of 0.01: of A shares these are prices adjusted for corporate actions. Told by
+    /// all bars at once, and not of mids.
+    pub adjusted: bool,
     /// Its bars; windows without a usable price have none.
     pub bars: Bars,
     /// Finer prices.
@@ -221,6 +237,7 @@ impl Series {
             }
             series.push_ohlc(bar.ts_ms, ohlc);
             series.bars.no_volume.push(bar.volume.is_some_and(|volume| volume <= 0.0));
+            series.bars.volume.push(bar.volume);
         }
         series.n_rows = bars.len();
         series.factors.resize(series.bars.len());
@@ -272,6 +289,7 @@ impl Series {
             step_ms,
             known_after_ms: step_ms,
             basis,
+            adjusted: false,
             bars: Bars::default(),
             detail: Detail::default(),
             factors: Factors::default(),
@@ -285,6 +303,8 @@ impl Series {
     fn push_ohlc(&mut self, ts_ms: i64, [open, high, low, close]: [f64; 4]) {
         let (top, bottom) = (high.max(open).max(close), low.min(open).min(close));
         self.ohlc_repaired += usize::from(top != high || bottom != low);
+        self.adjusted |=
+            [open, high, low, close].iter().any(|px| (px * 100.0 - (px * 100.0).round()).abs() > 1e-6);
         let bars = &mut self.bars;
         bars.ts_ms.push(ts_ms);
         bars.open_ms.push(ts_ms);

@@ -77,6 +77,7 @@ impl Series {
         bars.after_spell.truncate(n);
         bars.book_ok.truncate(n);
         bars.no_volume.truncate(n);
+        bars.volume.truncate(n);
         self.factors.resize(n);
     }
 

@@ -11,7 +11,7 @@ use crate::dataset::{Series, shanghai_day};
 use crate::engine::ashare::BarLimits;
 use crate::engine::held::{Held, levels};
 use crate::engine::trade::{ExitReason, Rejection, ResolvedBy, Trade};
-use crate::engine::{Fill, Intent, Rules};
+use crate::engine::{Fill, Intent, Rules, tick};
 use crate::model::Side;
 use crate::model::fee::Liquidity;
 use crate::portfolio::{Account, Settled};
@@ -26,6 +26,8 @@ struct Exit {
     ms: i64,
     decided_out: usize,
     resolved_by: ResolvedBy,
+    /// It waited at its price, so that it fills there and not worse.
+    rests: bool,
 }
 
 /// The state of one symbol between bars.
@@ -36,8 +38,13 @@ pub(super) struct BarEngine<'a> {
     rules: Rules,
     /// One per bar, or none at all.
     limits: &'a [Option<BarLimits>],
-    /// Bars in which an exit was refused.
+    /// Days on which an exit was tried in vain, and the last of them.
     carried: usize,
+    carried_on: Option<i64>,
+    /// Bar at whose close an exit was refused.
+    refused_at: Option<usize>,
+    /// Bar in which a part was sold, as much as its volume allows.
+    cut_in: Option<usize>,
     held: Option<Held>,
     pending_exit: Option<(ExitReason, usize)>,
     /// An exit that was refused at the open: what comes of it is known when the bar has moved.
@@ -64,6 +71,9 @@ impl<'a> BarEngine<'a> {
             rules,
             limits,
             carried: 0,
+            carried_on: None,
+            refused_at: None,
+            cut_in: None,
             held: None,
             pending_exit: None,
             resting: None,
@@ -86,6 +96,9 @@ impl<'a> BarEngine<'a> {
             return self.note_locked_stop(&held, px, i);
         }
         if !self.series.bars.fills(i) {
+            if self.pending_exit.is_some() {
+                self.count_carried(i);
+            }
             return;
         }
         let exit = match self.pending_exit.take() {
@@ -103,7 +116,8 @@ impl<'a> BarEngine<'a> {
                 self.resting = Some((reason, decided_out));
                 return;
             }
-            self.exit(Exit { reason, px, i, ms, decided_out, resolved_by: ResolvedBy::Bar }, account);
+            let resolved_by = ResolvedBy::Bar;
+            self.exit(Exit { reason, px, i, ms, decided_out, resolved_by, rests: false }, account);
         }
     }
 
@@ -128,8 +142,8 @@ impl<'a> BarEngine<'a> {
         if let Some((reason, decided_out)) = self.resting.take() {
             return self.rest_at_down(reason, i, decided_out, account);
         }
-        // Refused at the open: the whole bar lies at the limit.
-        if self.is_carried(i) {
+        // Refused at the open: the whole bar lies at the limit. Or sold as much as its volume allows.
+        if self.is_carried(i) || self.cut_in == Some(i) {
             return;
         }
         let (low, high) = (self.series.bars.low[i], self.series.bars.high[i]);
@@ -155,7 +169,7 @@ impl<'a> BarEngine<'a> {
             self.reject(ms, reason.as_str(), "limit_down");
             return self.rest_at_down(reason, i, decided_out, account);
         }
-        self.exit(Exit { reason, px, i, ms, decided_out, resolved_by }, account);
+        self.exit(Exit { reason, px, i, ms, decided_out, resolved_by, rests: false }, account);
     }
 
     fn limits(&self, i: usize) -> Option<BarLimits> {
@@ -182,17 +196,26 @@ impl<'a> BarEngine<'a> {
     ) {
         let Some(down) = self.limits(i).map(|limits| limits.down) else { return };
         if self.is_down(i, self.series.bars.high[i]) {
-            self.carry(reason, decided_out);
+            self.carry(reason, i, decided_out);
             return;
         }
         let (px, ms) = (down, self.series.known_ms(i));
-        self.exit(Exit { reason, px, i, ms, decided_out, resolved_by: ResolvedBy::Bar }, account);
+        let resolved_by = ResolvedBy::Bar;
+        self.exit(Exit { reason, px, i, ms, decided_out, resolved_by, rests: true }, account);
     }
 
     /// The exit keeps its reason and is tried again at the next open.
-    fn carry(&mut self, reason: ExitReason, decided_out: usize) {
+    fn carry(&mut self, reason: ExitReason, i: usize, decided_out: usize) {
         self.pending_exit = Some((reason, decided_out));
-        self.carried += 1;
+        self.count_carried(i);
+    }
+
+    /// A day counts once, however many of its bars refuse.
+    fn count_carried(&mut self, i: usize) {
+        let ts_ms = self.series.bars.ts_ms[i];
+        let day = if self.rules.t1 { shanghai_day(ts_ms) } else { ts_ms.div_euclid(86_400_000) };
+        self.carried += usize::from(self.carried_on != Some(day));
+        self.carried_on = Some(day);
     }
 
     /// Bought on the day of bar `i`, where that may not be sold on the same day.
@@ -290,13 +313,14 @@ impl<'a> BarEngine<'a> {
 
     /// Exits at the close, or, if there is no book then, at the next open there is.
     fn exit_at_close<A: Account>(&mut self, reason: ExitReason, i: usize, account: &mut A) {
-        if self.is_carried(i) {
+        if self.is_carried(i) || self.refused_at == Some(i) || self.cut_in == Some(i) {
             return;
         }
         let locked = self.is_down(i, self.series.bars.close[i]).then_some("limit_down");
         if let Some(cause) = self.refusal(i).or(locked) {
             let (reason, decided) = self.pending_exit.unwrap_or((reason, i));
-            self.carry(reason, decided);
+            self.carry(reason, i, decided);
+            self.refused_at = Some(i);
             self.reject(self.series.known_ms(i), reason.as_str(), cause);
             return;
         }
@@ -317,7 +341,8 @@ impl<'a> BarEngine<'a> {
             | ExitReason::TpGap
             | ExitReason::Open => i,
         };
-        self.exit(Exit { reason, px, i, ms, decided_out, resolved_by: ResolvedBy::Bar }, account);
+        let resolved_by = ResolvedBy::Bar;
+        self.exit(Exit { reason, px, i, ms, decided_out, resolved_by, rests: false }, account);
     }
 
     /// Why nothing fills at the close of bar `i`, if so.
@@ -346,13 +371,14 @@ impl<'a> BarEngine<'a> {
         decided_in: usize,
         account: &mut A,
     ) {
-        let entry = self.rules.slippage.apply(side, px, self.series, i);
+        let entry = self.slipped(side, px, i);
+        self.cap(i, account);
         let opened = match account.open(self.index, side, entry) {
             Ok(opened) => opened,
             Err(cause) => return self.reject(entry_ms, "entry", cause),
         };
-        self.carried = 0;
-        let (sl, tp) = levels(side, entry, &self.rules.brackets);
+        (self.carried, self.carried_on) = (0, None);
+        let (sl, tp) = levels(side, entry, &self.rules.brackets, self.rules.tick);
         let (qty, notional) = (opened.qty, opened.notional);
         let slippage = (entry - px).abs() * qty;
         let (high, low) = (entry, entry);
@@ -373,18 +399,65 @@ impl<'a> BarEngine<'a> {
         });
     }
 
+    /// Where an order of `side` fills that takes what it gets: worse than `px`, but inside the bar and, where a market
+    /// has ticks, at one of them and a tick inside the limits of the day.
+    fn slipped(&self, side: Side, px: f64, i: usize) -> f64 {
+        let slipped = self.rules.slippage.apply(side, px, self.series, i);
+        let Some(tick) = self.rules.tick else { return slipped };
+        // Adjusted prices stand between ticks, before and after.
+        let slipped = if tick::is_whole(px, tick) { tick::worse(side, slipped, tick) } else { slipped };
+        let limits = self.limits(i);
+        tick::clean(match side {
+            Side::Long => limits.map_or(slipped, |limits| slipped.min(limits.up - tick)).max(px),
+            Side::Short => limits.map_or(slipped, |limits| slipped.max(limits.down + tick)).min(px),
+        })
+    }
+
     fn exit<A: Account>(&mut self, exit: Exit, account: &mut A) {
         let Some(held) = self.held.take() else { return };
+        self.cap(exit.i, account);
+        if !account.can_close(self.index) {
+            return self.keep(held, &exit);
+        }
         let px = self.exit_price(&held, &exit);
         let liquidity = if exit.reason == ExitReason::Tp { Liquidity::Maker } else { Liquidity::Taker };
         let settled = account.close(self.index, px, liquidity);
         self.exited_in = Some(exit.i);
-        self.record(held, &exit, px, settled);
+        let Some(left) = account.left(self.index) else { return self.record(held, &exit, px, settled) };
+        let share = left.qty / held.qty;
+        let rest = Held { qty: left.qty, notional: left.notional, slippage: held.slippage * share, ..held };
+        let sold = Held {
+            qty: held.qty - left.qty,
+            notional: held.notional - left.notional,
+            slippage: held.slippage - rest.slippage,
+            ..held
+        };
+        self.record(sold, &exit, px, settled);
+        self.keep(rest, &exit);
     }
 
-    /// A resting target fills at its price; everything else slips, a target that gapped not below itself.
+    /// What the volume does not allow to be sold is tried again at the next open.
+    fn keep(&mut self, held: Held, exit: &Exit) {
+        self.held = Some(held);
+        self.cut_in = Some(exit.i);
+        self.reject(exit.ms, exit.reason.as_str(), "volume_cap");
+        self.carry(exit.reason, exit.i, exit.decided_out);
+    }
+
+    /// Tells the account how much of the next order the volume before bar `i` allows.
+    fn cap<A: Account>(&self, i: usize, account: &mut A) {
+        let most = self.rules.volume_cap.and_then(|share| self.series.bars.volume_cap(i, share));
+        if let Some(most) = most {
+            account.cap(self.index, most);
+        }
+    }
+
+    /// What rests fills at its price; everything else slips, a target that gapped not below itself.
     fn exit_price(&self, held: &Held, exit: &Exit) -> f64 {
-        let slipped = || self.rules.slippage.apply(held.side.opposite(), exit.px, self.series, exit.i);
+        if exit.rests {
+            return exit.px;
+        }
+        let slipped = || self.slipped(held.side.opposite(), exit.px, exit.i);
         match exit.reason {
             ExitReason::Tp | ExitReason::Open => exit.px,
             ExitReason::TpGap if held.side == Side::Long => slipped().max(held.tp),
@@ -441,7 +514,8 @@ impl<'a> BarEngine<'a> {
         let Some(held) = self.held.take() else { return };
         let (px, ms) = (self.series.bars.close[i], self.series.known_ms(i));
         let settled = account.settle_open(self.index, px);
-        let exit = Exit { reason: ExitReason::Open, px, i, ms, decided_out: i, resolved_by: ResolvedBy::Bar };
+        let (reason, resolved_by) = (ExitReason::Open, ResolvedBy::Bar);
+        let exit = Exit { reason, px, i, ms, decided_out: i, resolved_by, rests: false };
         self.record(held, &exit, px, settled);
     }
 

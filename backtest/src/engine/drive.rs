@@ -1,5 +1,6 @@
 //! All symbols through their bars in one order of time, on one account.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::dataset::Series;
@@ -120,6 +121,18 @@ fn due_at(engines: &[BarEngine<'_>], next: &[usize], due: &mut Vec<usize>) -> Op
     least
 }
 
+/// Entries that ended in several parts get a number, as all others then do: by the first exit.
+fn number(trades: &mut [Trade]) {
+    let mut numbers = BTreeMap::new();
+    for trade in trades.iter() {
+        let next = numbers.len() + 1;
+        numbers.entry((trade.series, trade.entry_ms)).or_insert(next);
+    }
+    if numbers.len() < trades.len() {
+        trades.iter_mut().for_each(|trade| trade.position = numbers[&(trade.series, trade.entry_ms)]);
+    }
+}
+
 fn collect<A: Account>(engines: Vec<BarEngine<'_>>, account: &A, equity: Vec<EquityPoint>) -> Outcome {
     let (mut trades, mut rejections, mut counts) = (Vec::new(), Vec::new(), Counts::default());
     for mut engine in engines {
@@ -131,6 +144,7 @@ fn collect<A: Account>(engines: Vec<BarEngine<'_>>, account: &A, equity: Vec<Equ
         rejections.append(&mut engine.rejections);
     }
     trades.sort_by_key(|trade| (trade.exit_ms, trade.series, trade.entry_ms));
+    number(&mut trades);
     rejections.sort_by_key(|rejection| (rejection.ts_ms, rejection.series));
     for trade in trades.iter().filter(|trade| trade.is_closed()) {
         match trade.resolved_by {

@@ -1,6 +1,6 @@
 //! An open position: its levels, and how far the price went with and against it.
 
-use crate::engine::Brackets;
+use crate::engine::{Brackets, tick};
 use crate::model::Side;
 
 /// An open position. A level that does not exist lies at infinity, so that it is never reached.
@@ -50,10 +50,11 @@ impl Held {
     }
 }
 
-/// Stop and target of an entry.
-pub(super) fn levels(side: Side, entry: f64, brackets: &Brackets) -> (f64, f64) {
+/// Stop and target of an entry, at whole ticks where the market has some.
+pub(super) fn levels(side: Side, entry: f64, brackets: &Brackets, market_tick: Option<f64>) -> (f64, f64) {
     let s = side.sign();
-    let sl = brackets.sl.map_or(-s * f64::INFINITY, |sl| entry * (1.0 - s * sl));
-    let tp = brackets.tp.map_or(s * f64::INFINITY, |tp| entry * (1.0 + s * tp));
+    let at_tick = |px: f64| market_tick.map_or(px, |market_tick| tick::nearest(px, market_tick));
+    let sl = brackets.sl.map_or(-s * f64::INFINITY, |sl| at_tick(entry * (1.0 - s * sl)));
+    let tp = brackets.tp.map_or(s * f64::INFINITY, |tp| at_tick(entry * (1.0 + s * tp)));
     (sl, tp)
 }

@@ -6,6 +6,7 @@ pub mod daily;
 mod drive;
 mod hash;
 mod held;
+mod tick;
 mod trade;
 
 use serde::Serialize;
@@ -64,6 +65,11 @@ pub struct Rules {
     pub detail: bool,
     /// What is bought on a day of Shanghai is sold on a later one.
     pub t1: bool,
+    /// Where prices of the market stand: stops and targets are rounded to it half up, and a fill does not slip onto
+    /// a limit of the day. `None` for prices of any kind.
+    pub tick: Option<f64>,
+    /// Largest order as a share of the mean volume of the 20 bars before; `None`: no cap.
+    pub volume_cap: Option<f64>,
 }
 
 impl Rules {
@@ -119,6 +125,11 @@ impl<'a> Moment<'a> {
     /// The close of bar `i`.
     pub fn new(series: &'a Series, i: usize) -> Moment<'a> {
         Moment { series, i }
+    }
+
+    /// When the bar began, ms.
+    pub fn begin_ms(&self) -> i64 {
+        self.series.bars.ts_ms[self.i]
     }
 
     /// The instant of the decision, ms.

@@ -1,12 +1,13 @@
 //! All that a run decided and did, in order of time, as text that two runs are compared by.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use lobstream_market::factor::technical::Bands;
 
 use crate::dataset::Series;
-use crate::engine::{Intent, Moment};
+use crate::engine::{Intent, Moment, Trade};
 use crate::lookahead::Violation;
 use crate::run::RunResult;
 use crate::strategy::Strategy;
@@ -66,16 +67,6 @@ impl Trace {
         let end = |series: usize, i: usize| result.series[series].known_ms(i);
         let mut steps = intents;
         for trade in &result.trades {
-            let value = format!("{} {} at {}", trade.side.as_str(), trade.qty, trade.entry);
-            // Parts of one position share an entry; their sum is what a shorter run sees as one.
-            if trade.position == 0 {
-                steps.push(Step {
-                    ts_ms: end(trade.series, trade.i0),
-                    symbol: symbol(trade.series),
-                    column: "entry",
-                    value,
-                });
-            }
             if trade.is_closed() {
                 let value = format!("{} {} at {}", trade.reason.as_str(), trade.qty, trade.exit);
                 steps.push(Step {
@@ -86,7 +77,7 @@ impl Trace {
                 });
             }
         }
-        steps.extend(positions(result));
+        steps.extend(entries(result));
         for r in &result.rejections {
             let value = format!("{} {}", r.what, r.cause);
             steps.push(Step { ts_ms: r.ts_ms + 1, symbol: symbol(r.series), column: "rejection", value });
@@ -105,25 +96,19 @@ impl Trace {
     }
 }
 
-/// Entries of positions that may end in parts: all shares of one entry together.
-fn positions(result: &RunResult) -> Vec<Step> {
-    let mut ids: Vec<usize> = result.trades.iter().map(|t| t.position).filter(|id| *id > 0).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids.into_iter()
-        .filter_map(|id| {
-            let parts = result.trades.iter().filter(|t| t.position == id);
-            let (first, qty) = (parts.clone().next()?, parts.map(|t| t.qty).sum::<f64>());
-            let value = format!("{} {qty} at {}", first.entry_reason, first.entry);
-            let symbol = result.series[first.series].symbol.clone();
-            Some(Step {
-                ts_ms: result.series[first.series].known_ms(first.i0),
-                symbol,
-                column: "entry",
-                value,
-            })
-        })
-        .collect()
+/// Entries. Parts of one position share an entry; their sum is what a shorter run sees as one.
+fn entries(result: &RunResult) -> Vec<Step> {
+    let mut parts: BTreeMap<(usize, i64), (&Trade, f64)> = BTreeMap::new();
+    for trade in &result.trades {
+        parts.entry((trade.series, trade.entry_ms)).or_insert((trade, 0.0)).1 += trade.qty;
+    }
+    let step = |(first, qty): (&Trade, f64)| Step {
+        ts_ms: result.series[first.series].known_ms(first.i0),
+        symbol: result.series[first.series].symbol.clone(),
+        column: "entry",
+        value: format!("{} {} {qty} at {}", first.side.as_str(), first.entry_reason, first.entry),
+    };
+    parts.into_values().map(step).collect()
 }
 
 /// The first thing up to the cut that one run did and the other one did not, or did otherwise.

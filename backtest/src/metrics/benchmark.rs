@@ -15,21 +15,30 @@ pub enum Benchmark {
     /// Nothing.
     #[default]
     None,
-    /// Equal shares of all symbols, bought at the open of their first bar and kept, without costs.
+    /// Equal shares of all symbols, bought at the open of their first bar that counts and kept, without costs.
     Hold,
 }
 
-/// Worth of [`Benchmark::Hold`] at each of the times of `equity`. A symbol that is not yet listed is cash, one
+/// Worth of [`Benchmark::Hold`] at each of the times of `equity`; bars that begin before `from_ms` do not count. A symbol that is not yet listed is cash, one
 /// without a bar keeps its last close.
-pub fn hold(series: &[Arc<Series>], start: f64, equity: &[EquityPoint]) -> Vec<EquityPoint> {
+pub fn hold(
+    series: &[Arc<Series>],
+    from_ms: Option<i64>,
+    start: f64,
+    equity: &[EquityPoint],
+) -> Vec<EquityPoint> {
     let stake = start / series.len().max(1) as f64;
-    let mut next = vec![0usize; series.len()];
+    let before = |series: &Arc<Series>| {
+        from_ms.map_or(0, |from_ms| series.bars.ts_ms.partition_point(|ts_ms| *ts_ms < from_ms))
+    };
+    let first: Vec<usize> = series.iter().map(before).collect();
+    let mut next = first.clone();
     let mut worth = vec![stake; series.len()];
     let mut curve = Vec::with_capacity(equity.len());
     for point in equity {
         for (k, series) in series.iter().enumerate() {
             while next[k] < series.bars.len() && series.known_ms(next[k]) <= point.ts_ms {
-                worth[k] = stake * (series.bars.close[next[k]] / series.bars.open[0]);
+                worth[k] = stake * (series.bars.close[next[k]] / series.bars.open[first[k]]);
                 next[k] += 1;
             }
         }
@@ -86,7 +95,7 @@ mod tests {
         let (a, b) =
             (series(0, &[[10.0, 11.0, 9.0, 11.0], [11.0; 4]]), series(60_000, &[[5.0, 6.0, 5.0, 6.0]]));
         let times = [60_000, 120_000, 180_000].map(|ts_ms| EquityPoint { ts_ms, equity: 0.0 });
-        let got: Vec<f64> = hold(&[a, b], 100.0, &times).iter().map(|p| p.equity).collect();
+        let got: Vec<f64> = hold(&[a, b], None, 100.0, &times).iter().map(|p| p.equity).collect();
         assert_eq!(got, [105.0, 115.0, 115.0]);
     }
 }

@@ -33,12 +33,22 @@ pub struct Settled {
 pub trait Account {
     /// A bar begins: fees may depend on the day.
     fn begin_bar(&mut self, _ts_ms: i64) {}
+    /// Cuts the next order of a symbol to so many base units. Accounts that count in no lots take no notice.
+    fn cap(&mut self, _symbol: usize, _most: i64) {}
+    /// Does the next close sell anything at all? Called only while the symbol is held.
+    fn can_close(&self, _symbol: usize) -> bool {
+        true
+    }
+    /// What the last close has left because it was cut: quantity, and what that had cost. `None` if it sold all.
+    fn left(&self, _symbol: usize) -> Option<Opened> {
+        None
+    }
     /// Opens as large as the rules of the account allow.
     ///
     /// # Errors
-    /// Why that is nothing: `no_cash` or `no_slot`.
+    /// Why that is nothing: `no_cash`, `no_slot` or `volume_cap`.
     fn open(&mut self, symbol: usize, side: Side, price: f64) -> Result<Opened, &'static str>;
-    /// Closes all of it. Called only while the symbol is held.
+    /// Closes all of it, or as much as [`Account::cap`] allows. Called only while the symbol is held.
     fn close(&mut self, symbol: usize, price: f64, liquidity: Liquidity) -> Settled;
     /// What closing for nothing at `price` would leave. Called only while the symbol is held.
     fn settle_open(&self, symbol: usize, price: f64) -> Settled;

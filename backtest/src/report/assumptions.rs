@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::dataset::{Basis, SpellKind};
 use crate::engine::Fill;
+use crate::engine::daily::Sizing;
 use crate::metrics::step_text;
 use crate::report::format;
 use crate::run::{Accounting, RunResult};
@@ -22,7 +23,7 @@ pub(super) fn assumptions(result: &RunResult) -> Vec<Assumption> {
         ("A2", stops(result)),
         ("A3", decisions(result)),
         ("A4", prices(result)),
-        ("A7", "No cap by volume: orders fill in full, however large.".to_owned()),
+        ("A7", volume(result)),
         ("A8", fees(result)),
         ("A9", latency(result)),
         ("A10", "No funding, no borrow cost, no liquidation engine: a short sets its whole notional aside, and one \
@@ -32,7 +33,18 @@ pub(super) fn assumptions(result: &RunResult) -> Vec<Assumption> {
         ("A12", gaps(result)),
         ("A13", money(result)),
     ];
-    entries.into_iter().map(|(id, text)| Assumption { id, text }).collect()
+    let market = [
+        ("A5", "An exit that rests at the down limit fills there if the bar trades above it."),
+        ("A6", "A stop touched on the day of the entry is sold at the first open of a later day."),
+    ];
+    let market = market.into_iter().filter(|_| result.config.ashare.is_some());
+    let mut all: Vec<Assumption> = entries
+        .into_iter()
+        .chain(market.map(|(id, text)| (id, text.to_owned())))
+        .map(|(id, text)| Assumption { id, text })
+        .collect();
+    all.sort_by_key(|assumption| assumption.id[1..].parse::<u32>().unwrap_or(u32::MAX));
+    all
 }
 
 /// The page `assumptions.md`.
@@ -75,6 +87,20 @@ fn decisions(result: &RunResult) -> String {
             "A decision at a bar's close fills at that very close (fill = close): slightly optimistic."
                 .to_owned()
         }
+    }
+}
+
+fn volume(result: &RunResult) -> String {
+    let config = &result.config;
+    let known = result.series.iter().any(|series| series.bars.volume.iter().any(Option::is_some));
+    let cap = config.ashare.as_ref().and_then(|_| config.portfolio.unwrap_or_default().volume_cap);
+    match cap.filter(|_| known) {
+        Some(cap) => format!(
+            "An order is at most {} of the mean volume of the 20 bars before: the rest of an entry is dropped, that of an \
+             exit goes on at the next open.",
+            format::percent(cap, 2)
+        ),
+        None => "No cap by volume: orders fill in full, however large.".to_owned(),
     }
 }
 
@@ -128,8 +154,25 @@ fn gaps(result: &RunResult) -> String {
     )
 }
 
+fn sizing(sizing: Sizing) -> String {
+    match sizing {
+        Sizing::Slot => "their equal share of the equity at the last close".to_owned(),
+        Sizing::FixedCash(cny) => format!("{} CNY each", format::number(cny, 2)),
+        Sizing::FixedQty(qty) => format!("{qty} shares each"),
+        Sizing::Risk(share) => format!("{} of the equity lost at the stop", format::percent(share, 2)),
+    }
+}
+
 fn money(result: &RunResult) -> String {
     let cash = format::number(result.config.cash, 2);
+    if result.config.ashare.is_some() {
+        let account = result.config.portfolio.unwrap_or_default();
+        return format!(
+            "Start capital {cash}, at most {} positions, sized by {}; whole lots of the board, cash exact to 0.01 CNY.",
+            account.max_positions,
+            sizing(account.sizing)
+        );
+    }
     match result.config.accounting {
         Accounting::Cash => {
             let fraction = format::percent(result.config.fraction_of(result.series.len()), 2);

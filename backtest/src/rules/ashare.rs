@@ -68,8 +68,9 @@ impl AshareRules {
     }
 
     /// First 16 hex digits of the SHA-256 of the table's text, and what was changed since.
-    pub fn hash(&self) -> &str {
-        &self.hash
+    pub fn hash(&self) -> String {
+        let extrapolate = if self.extrapolate { "+extrapolate" } else { "" };
+        format!("{}{extrapolate}", self.hash)
     }
 
     /// The same rules with a commission of one's own on all days.

@@ -13,7 +13,7 @@ use crate::metrics::benchmark::hold;
 use crate::metrics::{Benchmark, measure};
 use crate::model::Side;
 use crate::rules::AshareRules;
-use crate::run::{RunConfig, RunResult};
+use crate::run::{RunConfig, RunResult, extrapolated, whole_fen};
 use crate::strategy::StrategyConfig;
 
 /// Length of a daily bar, ms.
@@ -48,10 +48,10 @@ pub fn run_daily_with<S: DailyStrategy>(
         let expected = "an amount above 0 and at most 1e12".to_owned();
         return Err(Error::Parameter { name: "cash", value: config.cash.to_string(), expected });
     }
+    whole_fen(config.cash)?;
     let trading = DailyRules { market: rules.clone(), portfolio };
     let outcome = run_days(data, &trading, config.cash, strategy)?;
-    let config =
-        RunConfig { portfolio: Some(portfolio), rules: Some(rules.hash().to_owned()), ..config.clone() };
+    let config = RunConfig { portfolio: Some(portfolio), rules: Some(rules.hash()), ..config.clone() };
     Ok(result(data, rules, config, outcome))
 }
 
@@ -96,7 +96,7 @@ fn benchmark(data: &DailyData, config: &RunConfig, equity: &[EquityPoint]) -> Op
         Benchmark::Hold => {
             let stocks = data.stocks.iter().filter(|stock| !stock.bars.is_empty());
             let all: Vec<Arc<Series>> = stocks.map(|stock| Arc::new(Series::from_daily(stock))).collect();
-            Some(hold(&all, config.cash, equity))
+            Some(hold(&all, None, config.cash, equity))
         }
     }
 }
@@ -169,9 +169,7 @@ fn warnings(data: &DailyData, rules: &AshareRules, done: &DailyOutcome) -> Vec<S
                 .to_owned(),
         );
     }
-    if rules.extrapolate {
-        warnings.push("days before the first row of a rule follow that row (extrapolate)".to_owned());
-    }
+    warnings.extend(extrapolated(rules));
     let count = |name: &str| done.tally.iter().find(|(key, _)| *key == name).map_or(0, |(_, n)| *n);
     let mut note = |name, text: &str| {
         if count(name) > 0 {

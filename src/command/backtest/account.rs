@@ -11,8 +11,9 @@ use crate::config::run_file::{RunFile, SIZINGS, sizing};
 use crate::error::Error;
 
 /// Parameters of run and account.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "cash",
+    "slippage_bp",
     "max_positions",
     "sizing",
     "volume_cap",
@@ -49,7 +50,7 @@ pub(super) fn on_bars(
 ) -> Result<(), Error> {
     let (mut run, rules) = settings(config.clone(), file, pairs, rules(args)?)?;
     run.t1 = true;
-    run.rules = Some(rules.hash().to_owned());
+    run.rules = Some(rules.hash());
     run.ashare = Some(rules);
     *config = run;
     Ok(())
@@ -62,15 +63,10 @@ pub(super) fn settings(
     pairs: &[(&str, &str)],
     mut rules: AshareRules,
 ) -> Result<(RunConfig, AshareRules), Error> {
-    let conventions =
-        Conventions { rf: base.conventions.rf, mar: base.conventions.mar, ..Conventions::ASHARE };
+    let conventions = conventions(Conventions::ASHARE, &base, file);
     let mut run = RunConfig { conventions, ..base };
     let mut account = run.portfolio.unwrap_or_default();
-    match run.slippage {
-        Slippage::Ticks { n, .. } => account.slippage_ticks = i64::from(n),
-        Slippage::None => account.slippage_ticks = 0,
-        Slippage::Bp(_) | Slippage::HalfSpread => {}
-    }
+    let mut slippage = file.and_then(|file| file.slippage).unwrap_or(ticks(1));
     let (mut rate, mut min) = file.map_or((None, None), |file| file.commission);
     for &(name, value) in pairs {
         let wrong = |what: &str| Error::usage(format!("--set {name}={value}: {what}"));
@@ -85,7 +81,10 @@ pub(super) fn settings(
             "sizing" => account.sizing = sizing(value).ok_or_else(|| wrong(SIZINGS))?,
             "volume_cap" if value == "none" => account.volume_cap = None,
             "volume_cap" => account.volume_cap = Some(number()?),
-            "slippage_ticks" => account.slippage_ticks = whole()?,
+            "slippage_ticks" => {
+                slippage = ticks(u32::try_from(whole()?).map_err(|_| wrong("write 0 or more"))?);
+            }
+            "slippage_bp" => slippage = Slippage::Bp(number()?),
             "commission" => rate = Some(number()?),
             "commission_min" => min = Some(number()?),
             "actions" => account.apply_actions = flag()?,
@@ -96,8 +95,21 @@ pub(super) fn settings(
     if rate.is_some() || min.is_some() {
         rules = rules.with_commission(rate.unwrap_or(0.000_25), min.unwrap_or(5.0))?;
     }
-    let n = u32::try_from(account.slippage_ticks).unwrap_or(u32::MAX);
-    run.slippage = Slippage::Ticks { n, tick: TICK_E4 as f64 / 1e4 };
+    account.slippage_ticks = match slippage {
+        Slippage::Ticks { n, .. } => i64::from(n),
+        Slippage::None | Slippage::Bp(_) | Slippage::HalfSpread => 0,
+    };
+    run.slippage = if slippage == Slippage::None { ticks(0) } else { slippage };
     run.portfolio = Some(account);
     Ok((run, rules))
+}
+
+fn ticks(n: u32) -> Slippage {
+    Slippage::Ticks { n, tick: TICK_E4 as f64 / 1e4 }
+}
+
+/// Those of a market, with what the file says of them.
+pub(super) fn conventions(market: Conventions, base: &RunConfig, file: Option<&RunFile>) -> Conventions {
+    let Conventions { rf, mar, .. } = base.conventions;
+    Conventions { rf, mar, ppy: file.and_then(|file| file.ppy).unwrap_or(market.ppy), ..market }
 }

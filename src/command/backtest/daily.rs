@@ -9,6 +9,8 @@ use lobstream_market::ashare::StockCode;
 use lobstream_market::calendar::Day;
 
 use super::account;
+use super::period::Days;
+use super::unheard::{self, On};
 use crate::cli;
 use crate::config::flags;
 use crate::config::run_file::RunFile;
@@ -33,17 +35,12 @@ impl DailyRun {
         base: RunConfig,
         symbols: Vec<String>,
     ) -> Result<DailyRun, Error> {
-        let rules = account::rules(args)?;
-        let (config, rules) =
-            settings(base, file, args.strategy.as_deref(), &flags::pairs("--set", &args.set)?, rules)?;
-        let told = |flag: &Option<String>, key: fn(&RunFile) -> Option<&String>| {
-            flag.clone().or_else(|| file.and_then(key).cloned())
-        };
-        let period = Period {
-            first: day("--first", told(&args.first, |file| file.first.as_ref()).as_deref())?,
-            last: day("--last", told(&args.last, |file| file.last.as_ref()).as_deref())?,
-            symbols,
-        };
+        let (rules, pairs) = (account::rules(args)?, flags::pairs("--set", &args.set)?);
+        unheard::refuse_flags_of_bars(args, file)?;
+        unheard::refuse(On::Daily, file, &pairs)?;
+        let (config, rules) = settings(base, file, args.strategy.as_deref(), &pairs, rules)?;
+        let Days { first, last } = Days::of(args, file)?;
+        let period = Period { first, last, symbols };
         let mut data = daily_tables::read(dir, &period)?;
         know(&mut data, dir)?;
         Ok(DailyRun { data, rules, config })
@@ -72,11 +69,6 @@ fn know(data: &mut DailyData, dir: &Path) -> Result<(), Error> {
         stock.actions = facts.actions.get(&code).into_iter().flatten().filter_map(action).collect();
     }
     Ok(())
-}
-
-fn day(flag: &str, text: Option<&str>) -> Result<Option<Date>, Error> {
-    let parse = |text: &str| text.parse().map_err(|e| Error::usage(format!("{flag}: {e}")));
-    text.map(parse).transpose()
 }
 
 /// Parameters of run and account are taken first; all others are the strategy's.
@@ -149,6 +141,23 @@ mod tests {
         assert_eq!((run.cash, account.max_positions, account.sizing), (5e5, 4, Sizing::Risk(0.01)));
         assert!(run.strategy.params().iter().any(|p| (p.0, p.1.as_str()) == ("stop_bp", "300")));
         assert_ne!(rules.hash(), AshareRules::built_in().hash());
+    }
+
+    #[test]
+    fn what_a_file_says_of_a_year_and_of_slippage_stays() {
+        let text = "[backtest]\nmarket = \"ashare\"\n[backtest.metrics]\nppy = 243\nrf = 0.0001\n\
+                    [backtest.slippage]\nmodel = \"ticks\"\nvalue = 3\n";
+        let sheet = crate::config::sheet::Sheet::parse("run.toml", text).expect("TOML");
+        let file = RunFile::read(&sheet, RunConfig::default()).expect("a run");
+        let rules = AshareRules::built_in();
+        let (run, _) =
+            settings(file.config.clone(), Some(&file), None, &[], rules.clone()).expect("settings");
+        assert_eq!((run.conventions.ppy, run.conventions.rf), (243.0, 0.0001));
+        assert_eq!(run.portfolio.expect("an account").slippage_ticks, 3);
+        let flag = [("slippage_ticks", "0")];
+        let (run, _) = settings(file.config.clone(), Some(&file), None, &flag, rules).expect("settings");
+        assert_eq!(run.portfolio.expect("an account").slippage_ticks, 0);
+        assert_eq!(set(&[]).expect("settings").0.conventions.ppy, 252.0);
     }
 
     #[test]

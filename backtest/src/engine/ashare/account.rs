@@ -1,7 +1,9 @@
 //! Cash in fen and shares in whole lots, with the fees of the day.
 
 use crate::dataset::Date;
+use crate::engine::ashare::TICK;
 use crate::engine::daily::{PortfolioConfig, Sizing};
+use crate::engine::tick;
 use crate::model::Side;
 use crate::model::ashare_fee::OrderSide;
 use crate::model::fee::Liquidity;
@@ -13,7 +15,24 @@ use crate::rules::{AshareRules, Board, Lot};
 struct Position {
     qty: i64,
     cost: Fen,
+    /// Of the entry, as far as no exit has carried them.
     fees: Fen,
+    /// As they were at the entry.
+    qty_all: i64,
+    fees_all: Fen,
+}
+
+impl Position {
+    /// Takes `qty` shares out, with their share of cost and fees; the last ones take the rest.
+    fn take(&mut self, qty: i64) -> Position {
+        let cost = self.cost.share(qty, self.qty);
+        let fees =
+            if qty == self.qty { self.fees } else { self.fees_all.share(qty, self.qty_all).min(self.fees) };
+        self.qty -= qty;
+        self.cost -= cost;
+        self.fees -= fees;
+        Position { qty, cost, fees, ..*self }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -21,6 +40,15 @@ struct Slot {
     lot: Lot,
     position: Option<Position>,
     worth: Fen,
+    /// Most shares of the next order.
+    most: Option<i64>,
+}
+
+impl Slot {
+    /// Shares that the next sale may have of `held`.
+    fn sold(&self, held: i64) -> i64 {
+        self.most.map_or(held, |most| self.lot.sell_floor(held.min(most), held))
+    }
 }
 
 /// One pot of cash for all stocks. Rules must cover every day that is traded.
@@ -46,8 +74,12 @@ impl AshareAccount {
         sl: Option<f64>,
         codes: &[&str],
     ) -> AshareAccount {
-        let slot =
-            |code: &&str| Slot { lot: rules.lot(Board::of_code(code)), position: None, worth: Fen::ZERO };
+        let slot = |code: &&str| Slot {
+            lot: rules.lot(Board::of_code(code)),
+            position: None,
+            worth: Fen::ZERO,
+            most: None,
+        };
         let slots = codes.iter().map(slot).collect();
         let cash = Fen::of_cny(cash);
         AshareAccount { rules, config, sl, date: Date::of(0), cash, equity: cash, slots }
@@ -69,12 +101,13 @@ impl AshareAccount {
             Sizing::FixedCash(cny) => within(Fen::of_cny(cny).min(self.cash)),
             Sizing::FixedQty(qty) => within(self.cash).min(lot.floor(qty)),
             Sizing::Risk(share) => {
-                let distance = self.sl.map_or(0.0, |sl| sl * price_e4 as f64);
+                let stop = |sl: f64| e4(tick::nearest(price_e4 as f64 / 1e4 * (1.0 - sl), TICK));
+                let distance = self.sl.map_or(0, |sl| price_e4 - stop(sl));
                 let most = within(slot);
-                if distance <= 0.0 {
+                if distance <= 0 {
                     return most;
                 }
-                most.min(lot.floor((self.equity.cny() * share * 1e4 / distance) as i64))
+                most.min(lot.floor((self.equity.cny() * share * 1e4 / distance as f64) as i64))
             }
         }
     }
@@ -99,33 +132,55 @@ impl Account for AshareAccount {
         self.date = Date::of(ts_ms);
     }
 
+    fn cap(&mut self, symbol: usize, most: i64) {
+        self.slots[symbol].most = Some(most);
+    }
+
+    fn can_close(&self, symbol: usize) -> bool {
+        self.slots[symbol].sold(self.position(symbol).qty) > 0
+    }
+
+    fn left(&self, symbol: usize) -> Option<Opened> {
+        let left = self.slots[symbol].position?;
+        Some(Opened { qty: left.qty as f64, notional: left.cost.cny() })
+    }
+
     fn open(&mut self, symbol: usize, side: Side, price: f64) -> Result<Opened, &'static str> {
         debug_assert_eq!(side, Side::Long, "shorts are refused before a run");
+        let most = self.slots[symbol].most.take();
         let held = self.slots.iter().filter(|slot| slot.position.is_some()).count();
         if held >= self.config.max_positions {
             return Err("no_slot");
         }
         let price_e4 = e4(price);
-        let qty = self.wanted(self.slots[symbol].lot, price_e4);
-        if qty == 0 {
+        let (lot, wanted) = (self.slots[symbol].lot, self.wanted(self.slots[symbol].lot, price_e4));
+        if wanted == 0 {
             return Err("no_cash");
+        }
+        let qty = most.map_or(wanted, |most| lot.floor(wanted.min(most)));
+        if qty == 0 {
+            return Err("volume_cap");
         }
         let cost = Fen::amount(price_e4, qty);
         let fees = self.fees(OrderSide::Buy, cost);
         self.cash -= cost + fees;
         let slot = &mut self.slots[symbol];
-        (slot.position, slot.worth) = (Some(Position { qty, cost, fees }), cost);
+        let (qty_all, fees_all) = (qty, fees);
+        (slot.position, slot.worth) = (Some(Position { qty, cost, fees, qty_all, fees_all }), cost);
         Ok(Opened { qty: qty as f64, notional: cost.cny() })
     }
 
     fn close(&mut self, symbol: usize, price: f64, _liquidity: Liquidity) -> Settled {
-        let position = self.position(symbol);
-        let proceeds = Fen::amount(e4(price), position.qty);
+        let mut position = self.position(symbol);
+        let sold = position.take(self.slots[symbol].sold(position.qty));
+        let proceeds = Fen::amount(e4(price), sold.qty);
         let fees = self.fees(OrderSide::Sell, proceeds);
         self.cash += proceeds - fees;
         let slot = &mut self.slots[symbol];
-        (slot.position, slot.worth) = (None, Fen::ZERO);
-        AshareAccount::settled(&position, proceeds, fees)
+        slot.most = None;
+        slot.position = (position.qty > 0).then_some(position);
+        slot.worth = Fen::amount(e4(price), position.qty);
+        AshareAccount::settled(&sold, proceeds, fees)
     }
 
     fn settle_open(&self, symbol: usize, price: f64) -> Settled {

@@ -1,6 +1,7 @@
 //! The limits between which each bar of a stock may trade.
 
 use crate::dataset::{Date, Series};
+use crate::engine::ashare::TICK;
 use crate::error::Error;
 use crate::model::ashare_fee::OrderSide;
 use crate::model::money::Fen;
@@ -30,11 +31,17 @@ impl BarLimits {
 
 /// Limits of each bar around the last close of the day before; `None` on the first day, whose reference price is not
 /// known. Bars do not tell an ex-date, special treatment or the day of listing: limits are only about right then.
+/// Those of adjusted prices are a tick narrower, so that a doubtful fill is refused.
 ///
 /// # Errors
-/// A day before the first row of a rule, also of fees: nothing is traded then.
+/// A day before the first row of a rule, also of fees: nothing is traded then. A price below a tick.
 pub fn day_limits(series: &Series, rules: &AshareRules) -> Result<Vec<Option<BarLimits>>, Error> {
     let bars = &series.bars;
+    if let Some(row) = bars.low.iter().position(|px| *px < TICK) {
+        let what = "a price of an A share is below one tick of 0.01 CNY";
+        return Err(Error::BadData { symbol: series.symbol.clone(), row, what });
+    }
+    let tolerance = i64::from(series.adjusted);
     let (mut now, mut close, mut today): (Option<Date>, Option<f64>, Option<BarLimits>) = (None, None, None);
     let mut limits = Vec::with_capacity(bars.len());
     for i in 0..bars.len() {
@@ -43,7 +50,10 @@ pub fn day_limits(series: &Series, rules: &AshareRules) -> Result<Vec<Option<Bar
             covered(series, rules, date)?;
             let of = |close: f64| rules.limits(&series.symbol, false, date, (close * 100.0).round() as i64);
             let ticks = close.map(of).transpose()?;
-            today = ticks.map(|t| BarLimits { up: t.up as f64 / 100.0, down: t.down as f64 / 100.0 });
+            today = ticks.map(|t| BarLimits {
+                up: (t.up - tolerance) as f64 / 100.0,
+                down: (t.down + tolerance) as f64 / 100.0,
+            });
             now = Some(date);
         }
         close = Some(bars.close[i]);
@@ -80,6 +90,21 @@ mod tests {
         assert_eq!(limits("300001.SZ")[1], Some(BarLimits { up: 28.16, down: 18.78 }));
         let second = second.expect("limits");
         assert!(second.is_up(25.820_000_000_000_004) && !second.is_up(25.81) && second.is_down(21.12));
+    }
+
+    #[test]
+    fn limits_of_adjusted_prices_are_a_tick_narrower() {
+        let rules = AshareRules::built_in();
+        let limits = day_limits(&series("600000.SH", &[23.47, 25.8, 25.805]), &rules).expect("covered");
+        assert_eq!(limits[1], Some(BarLimits { up: 25.81, down: 21.13 }));
+    }
+
+    #[test]
+    fn a_price_below_a_tick_is_refused() {
+        let error = day_limits(&series("600000.SH", &[0.01, 0.004]), &AshareRules::built_in());
+        let error = error.expect_err("no price of a share");
+        assert!(error.to_string().contains("below one tick"), "{error}");
+        assert_eq!(error.exit_code(), 4);
     }
 
     #[test]

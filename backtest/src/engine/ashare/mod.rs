@@ -5,3 +5,6 @@ mod limits;
 
 pub use account::AshareAccount;
 pub use limits::{BarLimits, day_limits};
+
+/// Distance of two prices of a share, CNY.
+pub const TICK: f64 = 0.01;

@@ -1,16 +1,24 @@
-//! `Kv`: an ordered map of bytes to bytes, with one record's changes undone if the record fails.
+//! `Kv`: a map of bytes to bytes, with one record's changes undone if the record fails. Its order is kept from
+//! the first time that somebody asks for it.
 //!
 //! After a restart it holds what was touched since; the rest is read from the checkpoint when it is asked for.
 
+mod range;
+#[cfg(test)]
+mod tests;
+
 use std::any::Any;
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, btree_map};
-use std::iter::Peekable;
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
 use std::ops::Bound;
 use std::sync::Arc;
 
+pub use range::Range;
+
 use crate::record::{CodecError, Key};
 use crate::store::base::StoreBase;
+use crate::store::by_key::ByKey;
 use crate::store::{
     Changelog, Failure, KEY_MAX, OnChange, Origin, Since, Store, StoreDefinition, StoreKind, StoreSpec,
 };
@@ -44,14 +52,66 @@ impl StoreDefinition for Kv {
 /// The entries of one partition.
 #[derive(Debug, Default)]
 pub struct KvStore {
-    /// `None`: deleted, but the base has it until the next checkpoint.
-    entries: BTreeMap<Key, Option<Vec<u8>>>,
-    /// What is not in `entries` is here.
+    slots: ByKey<Slot>,
+    /// The keys of `slots`, from the first range on.
+    order: OnceCell<BTreeSet<Key>>,
+    /// What is not in `slots` is here.
     base: Option<StoreBase>,
     journal: Vec<(Key, Option<Vec<u8>>)>,
-    changed_in_epoch: BTreeSet<Key>,
-    changed_since_checkpoint: BTreeSet<Key>,
+    marks: Marks,
     dirty_bytes: usize,
+}
+
+/// `value` is `None` from the removal of an entry until everyone who must know has been told.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    value: Option<Vec<u8>>,
+    in_epoch: u64,
+    since_checkpoint: u64,
+}
+
+impl Slot {
+    fn value(&self) -> Option<&[u8]> {
+        self.value.as_deref()
+    }
+}
+
+/// Which keys were touched, each once. A slot is marked while its number is that of the stretch, so that a new
+/// stretch need not visit the slots of the last.
+#[derive(Debug)]
+struct Marks {
+    epoch: u64,
+    checkpoint: u64,
+    in_epoch: Vec<Key>,
+    since_checkpoint: Vec<Key>,
+    /// Marked slots without a value, and some that have one again.
+    gone: Vec<Key>,
+}
+
+impl Default for Marks {
+    fn default() -> Marks {
+        let (in_epoch, since_checkpoint, gone) = Default::default();
+        Marks { epoch: 1, checkpoint: 1, in_epoch, since_checkpoint, gone }
+    }
+}
+
+impl Marks {
+    fn touch(&mut self, key: &Key, slot: &mut Slot) {
+        if std::mem::replace(&mut slot.in_epoch, self.epoch) != self.epoch {
+            self.in_epoch.push(key.clone());
+        }
+        self.touch_for_checkpoint(key, slot);
+    }
+
+    fn touch_for_checkpoint(&mut self, key: &Key, slot: &mut Slot) {
+        if std::mem::replace(&mut slot.since_checkpoint, self.checkpoint) != self.checkpoint {
+            self.since_checkpoint.push(key.clone());
+        }
+    }
+
+    fn has(&self, slot: &Slot) -> bool {
+        slot.in_epoch == self.epoch || slot.since_checkpoint == self.checkpoint
+    }
 }
 
 impl KvStore {
@@ -68,62 +128,80 @@ impl KvStore {
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
         assert!(key.len() <= KEY_MAX, "a key of {} bytes, {KEY_MAX} are possible", key.len());
         self.fetch(key);
-        let key = Key::new(key);
-        let old = self.entries.insert(key.clone(), Some(value.to_vec()));
-        self.touched(key, old.flatten(), value.len());
+        self.dirty_bytes += key.len() + value.len();
+        self.change(Key::new(key), Some(value.to_vec()));
     }
 
     /// Removes a key; nothing happens if it is absent.
     pub fn delete(&mut self, key: &[u8]) {
         self.fetch(key);
         if self.held(key).is_some() {
-            let key = Key::new(key);
-            let old = self.replace(&key, None);
-            self.touched(key, old, 0);
+            self.dirty_bytes += key.len();
+            self.change(Key::new(key), None);
         }
     }
 
-    /// Entries from `from` on, in order of their keys.
+    /// Entries from `from` on, in order of their keys. The first range sorts all that are held.
     pub fn range_from(&self, from: &[u8]) -> Range<'_> {
-        let held = self.entries.range::<[u8], _>((Bound::Included(from), Bound::Unbounded));
-        let unread = self.base.as_ref().map(|base| (base, from.to_vec()));
-        Range { held: held.peekable(), page: Vec::new().into_iter().peekable(), unread }
+        let order = self.order.get_or_init(|| self.slots.keys().cloned().collect());
+        let held = order.range::<[u8], _>((Bound::Included(from), Bound::Unbounded));
+        Range::new(held, &self.slots, self.base.as_ref().map(|base| (base, from.to_vec())))
     }
 
     /// Brings a key here that only the base has.
     fn fetch(&mut self, key: &[u8]) {
         let Some(base) = &self.base else { return };
-        if !self.entries.contains_key(key)
+        if !self.slots.contains_key(key)
             && let Some(value) = base.get(key)
         {
-            self.entries.insert(Key::new(key), Some(value));
+            self.slot(Key::new(key)).0.value = Some(value);
         }
     }
 
     fn held(&self, key: &[u8]) -> Option<&[u8]> {
-        self.entries.get(key).and_then(Option::as_deref)
+        self.slots.get(key).and_then(Slot::value)
     }
 
-    /// Puts a value in the place of another; where a base may have the key, its absence must be known.
-    fn replace(&mut self, key: &Key, value: Option<Vec<u8>>) -> Option<Vec<u8>> {
-        match value {
-            None if self.base.is_none() => self.entries.remove(key).flatten(),
-            value => self.entries.insert(key.clone(), value).flatten(),
+    /// The slot of a key, made if there is none.
+    fn slot(&mut self, key: Key) -> (&mut Slot, &mut Marks) {
+        let slot = match self.slots.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                if let Some(order) = self.order.get_mut() {
+                    order.insert(place.key().clone());
+                }
+                place.insert(Slot::default())
+            }
+        };
+        (slot, &mut self.marks)
+    }
+
+    fn change(&mut self, key: Key, value: Option<Vec<u8>>) {
+        let (slot, marks) = self.slot(key.clone());
+        if value.is_none() {
+            marks.gone.push(key.clone());
         }
-    }
-
-    fn touched(&mut self, key: Key, old: Option<Vec<u8>>, len: usize) {
-        self.dirty_bytes += key.len() + len;
-        self.changed_in_epoch.insert(key.clone());
-        self.changed_since_checkpoint.insert(key.clone());
+        let old = std::mem::replace(&mut slot.value, value);
+        marks.touch(&key, slot);
         self.journal.push((key, old));
     }
 
-    fn changes(&self, since: Since) -> &BTreeSet<Key> {
-        match since {
-            Since::Epoch => &self.changed_in_epoch,
-            Since::Checkpoint => &self.changed_since_checkpoint,
-        }
+    /// Forgets slots without a value that nobody waits for any more.
+    fn sweep(&mut self) {
+        let KvStore { slots, order, marks, .. } = self;
+        let mut gone = std::mem::take(&mut marks.gone);
+        gone.retain(|key| {
+            let Some(slot) = slots.get(key).filter(|slot| slot.value.is_none()) else { return false };
+            if marks.has(slot) {
+                return true;
+            }
+            slots.remove(key);
+            if let Some(order) = order.get_mut() {
+                order.remove(key);
+            }
+            false
+        });
+        marks.gone = gone;
     }
 }
 
@@ -138,16 +216,23 @@ impl Store for KvStore {
 
     fn undo(&mut self, _: Failure) {
         for (key, old) in std::mem::take(&mut self.journal).into_iter().rev() {
-            self.replace(&key, old);
+            if old.is_none() {
+                self.marks.gone.push(key.clone());
+            }
+            self.slot(key).0.value = old;
         }
     }
 
     fn load(&mut self, key: &[u8], value: Option<&[u8]>, origin: Origin) -> Result<(), CodecError> {
         let key = Key::new(key);
-        self.replace(&key, value.map(<[u8]>::to_vec));
+        let (slot, marks) = self.slot(key.clone());
+        slot.value = value.map(<[u8]>::to_vec);
+        if value.is_none() {
+            marks.gone.push(key.clone());
+        }
         match origin {
             Origin::Checkpoint => {}
-            Origin::Changelog => drop(self.changed_since_checkpoint.insert(key)),
+            Origin::Changelog => marks.touch_for_checkpoint(&key, slot),
         }
         Ok(())
     }
@@ -158,201 +243,31 @@ impl Store for KvStore {
     }
 
     fn changed(&self, since: Since, tell: &mut OnChange<'_>) {
-        for key in self.changes(since) {
-            tell(key, self.held(key));
-        }
+        let mut keys: Vec<&Key> = match since {
+            Since::Epoch => self.marks.in_epoch.iter().collect(),
+            Since::Checkpoint => self.marks.since_checkpoint.iter().collect(),
+        };
+        keys.sort_unstable();
+        keys.into_iter().for_each(|key| tell(key, self.held(key)));
     }
 
     fn settled(&mut self, since: Since) {
+        let marks = &mut self.marks;
         match since {
-            Since::Epoch => self.changed_in_epoch.clear(),
+            Since::Epoch => {
+                marks.epoch += 1;
+                marks.in_epoch = Vec::new();
+            }
             Since::Checkpoint => {
-                for key in std::mem::take(&mut self.changed_since_checkpoint) {
-                    if self.base.is_some() && self.held(&key).is_none() {
-                        self.entries.remove(&key);
-                    }
-                }
+                marks.checkpoint += 1;
+                marks.since_checkpoint = Vec::new();
                 self.dirty_bytes = 0;
             }
         }
+        self.sweep();
     }
 
     fn dirty_bytes(&self) -> usize {
         self.dirty_bytes
-    }
-}
-
-/// Entries in order of their keys, see [`KvStore::range_from`].
-#[derive(Debug)]
-pub struct Range<'a> {
-    held: Peekable<btree_map::Range<'a, Key, Option<Vec<u8>>>>,
-    page: Peekable<std::vec::IntoIter<(Vec<u8>, Vec<u8>)>>,
-    /// The next page begins at or after this key.
-    unread: Option<(&'a StoreBase, Vec<u8>)>,
-}
-
-impl<'a> Iterator for Range<'a> {
-    type Item = (Cow<'a, [u8]>, Cow<'a, [u8]>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            self.turn_page();
-            let held = self.held.peek().map(|(key, _)| &***key);
-            let far = self.page.peek().map(|(key, _)| key.as_slice());
-            let near = match (held, far) {
-                (Some(held), Some(far)) if far < held => false,
-                (Some(held), Some(far)) => {
-                    // What is held is newer.
-                    if far == held {
-                        self.page.next();
-                    }
-                    true
-                }
-                (Some(_), None) => true,
-                (None, Some(_)) => false,
-                (None, None) => return None,
-            };
-            if !near {
-                return self.page.next().map(|(key, value)| (Cow::Owned(key), Cow::Owned(value)));
-            }
-            if let Some((key, Some(value))) = self.held.next() {
-                return Some((Cow::Borrowed(&**key), Cow::Borrowed(value.as_slice())));
-            }
-        }
-    }
-}
-
-impl Range<'_> {
-    /// Entries of the base read at a time.
-    const PAGE: usize = 256;
-
-    fn turn_page(&mut self) {
-        if self.page.peek().is_some() {
-            return;
-        }
-        let Some((base, from)) = self.unread.take() else { return };
-        let page = base.page(&from, Range::PAGE);
-        if let Some((last, _)) = page.last().filter(|_| page.len() == Range::PAGE) {
-            self.unread = Some((base, [last, &[0][..]].concat()));
-        }
-        self.page = page.into_iter().peekable();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::base::tests::{Bed, TASK};
-
-    fn changes(store: &KvStore, since: Since) -> Vec<(String, Option<String>)> {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut told = Vec::new();
-        store.changed(since, &mut |key, value| told.push((text(key), value.map(text))));
-        told
-    }
-
-    #[test]
-    fn a_failed_record_leaves_no_trace() {
-        let mut store = KvStore::default();
-        store.put(b"a", b"1");
-        store.put(b"b", b"2");
-        store.begin();
-        store.put(b"a", b"3");
-        store.put(b"a", b"4");
-        store.delete(b"b");
-        store.delete(b"absent");
-        store.put(b"c", b"5");
-        store.undo(Failure::Refused);
-        let entries: Vec<_> = store.range_from(b"").collect();
-        let entries: Vec<_> = entries.iter().map(|(key, value)| (&**key, &**value)).collect();
-        assert_eq!(entries, [(&b"a"[..], &b"1"[..]), (b"b", b"2")]);
-        store.undo(Failure::Refused);
-        assert_eq!(store.get(b"a"), Some(&b"1"[..]), "undone once");
-    }
-
-    #[test]
-    fn changes_are_told_once_per_key_until_they_are_settled() {
-        let mut store = KvStore::default();
-        store.put(b"b", b"1");
-        store.put(b"a", b"2");
-        store.put(b"b", b"3");
-        let (a, b) = (("a".to_owned(), Some("2".to_owned())), ("b".to_owned(), Some("3".to_owned())));
-        assert_eq!(changes(&store, Since::Epoch), [a.clone(), b.clone()]);
-        store.settled(Since::Epoch);
-        assert_eq!(changes(&store, Since::Epoch), []);
-        store.delete(b"a");
-        assert_eq!(changes(&store, Since::Epoch), [("a".to_owned(), None)]);
-        assert_eq!(changes(&store, Since::Checkpoint), [("a".to_owned(), None), b]);
-        store.settled(Since::Checkpoint);
-        assert_eq!((changes(&store, Since::Checkpoint), store.dirty_bytes()), (Vec::new(), 0));
-    }
-
-    #[test]
-    fn only_what_the_checkpoint_lacks_counts_as_changed_after_loading() {
-        let mut store = KvStore::default();
-        store.load(b"a", Some(b"1"), Origin::Checkpoint).expect("bytes");
-        store.load(b"b", Some(b"2"), Origin::Checkpoint).expect("bytes");
-        store.load(b"b", None, Origin::Changelog).expect("bytes");
-        assert_eq!((store.held(b"a"), store.held(b"b")), (Some(&b"1"[..]), None));
-        assert_eq!(changes(&store, Since::Checkpoint), [("b".to_owned(), None)]);
-        assert_eq!(changes(&store, Since::Epoch), []);
-    }
-
-    /// A store that leans on a checkpoint says the same as one that was given all of it, whatever is done to
-    /// both: the oracle is a plain map.
-    #[test]
-    fn a_store_that_leans_on_a_checkpoint_is_the_store_that_loaded_it() {
-        let mut state = 7_u64;
-        let mut random = move |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % below
-        };
-        let key = |n: u64| format!("{n:03}").into_bytes();
-        let mut model: BTreeMap<Vec<u8>, Vec<u8>> = (0..700).map(|n| (key(n * 2), vec![n as u8])).collect();
-        let bed = Bed::new(&model.clone().into_iter().collect::<Vec<_>>());
-        let mut store = KvStore::default();
-        assert!(store.lean_on(bed.base.of("s")));
-        let mut written = 1;
-        for epoch in 2..40 {
-            for _ in 0..20 {
-                let (before, fails) = (model.clone(), random(4) == 0);
-                store.begin();
-                for _ in 0..3 {
-                    let k = key(random(1_400));
-                    assert_eq!(store.get(&k), model.get(&k).map(Vec::as_slice));
-                    if random(3) == 0 {
-                        store.delete(&k);
-                        model.remove(&k);
-                    } else {
-                        store.put(&k, &[epoch as u8]);
-                        model.insert(k, vec![epoch as u8]);
-                    }
-                }
-                if fails {
-                    store.undo(Failure::Refused);
-                    model = before;
-                }
-            }
-            let from = key(random(1_400));
-            let seen: Vec<_> =
-                store.range_from(&from).map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
-            let expected: Vec<_> = model.range(from..).map(|(k, v)| (k.clone(), v.clone())).collect();
-            assert_eq!(seen, expected);
-            store.settled(Since::Epoch);
-            if random(2) == 0 {
-                let mut changed = Vec::new();
-                store.changed(Since::Checkpoint, &mut |k, v| {
-                    changed.push((k.to_vec(), v.map(<[u8]>::to_vec)))
-                });
-                bed.write(written + 1, changed.into_iter());
-                written += 1;
-                bed.base.moved_to(written);
-                store.settled(Since::Checkpoint);
-                let saved = bed.checkpoints.entries("s", TASK.partition).expect("readable");
-                assert_eq!(saved, model.clone().into_iter().collect::<Vec<_>>());
-            }
-        }
-        assert!(store.entries.len() < 1_400, "what was not touched is not here");
-        bed.base.check().expect("all was answered");
     }
 }

@@ -1,6 +1,7 @@
 //! What a processor remembers: named stores of one task, changed in RAM, written to LMDB at checkpoints.
 
 pub(crate) mod base;
+pub(crate) mod by_key;
 pub mod checkpoint;
 pub mod hot;
 pub mod kv;

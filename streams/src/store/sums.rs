@@ -5,24 +5,60 @@ use std::collections::BTreeMap;
 use crate::digest::StateDigest;
 use crate::record::Key;
 use crate::store::base::StoreBase;
+use crate::store::by_key::ByKey;
 use crate::store::{Since, StoreId, Stores};
 
 /// The digest of all entries, and of each one that is known here. What is not is in the checkpoint, for a store
 /// that leans on one.
 #[derive(Debug, Default)]
 pub(crate) struct Sums {
-    /// `None`: the entry is gone, but the checkpoint may still have it.
-    entries: BTreeMap<(StoreId, Key), Option<u128>>,
-    bases: BTreeMap<StoreId, StoreBase>,
-    /// Those that are `None`, until the checkpoint knows.
-    gone: Vec<(StoreId, Key)>,
+    stores: BTreeMap<StoreId, OfStore>,
     total: StateDigest,
+}
+
+#[derive(Debug, Default)]
+struct OfStore {
+    /// `None`: the entry is gone, but the checkpoint may still have it.
+    entries: ByKey<Option<u128>>,
+    /// Has what is not in `entries`.
+    base: Option<StoreBase>,
+    /// Those that are `None`, until the checkpoint knows.
+    gone: Vec<Key>,
+}
+
+impl OfStore {
+    /// A key has another digest now; the one it had.
+    fn put(&mut self, key: &[u8], new: Option<u128>, digest: impl Fn(&[u8]) -> u128) -> Option<u128> {
+        let old = match self.entries.get_mut(key) {
+            Some(known) => std::mem::replace(known, new),
+            None => {
+                if new.is_some() || self.base.is_some() {
+                    self.entries.insert(Key::new(key), new);
+                }
+                self.base.as_ref().and_then(|base| base.get(key)).map(|value| digest(&value))
+            }
+        };
+        if new.is_none() && self.base.is_some() {
+            self.gone.push(Key::new(key));
+        } else if new.is_none() {
+            self.entries.remove(key);
+        }
+        old
+    }
+
+    fn settled(&mut self) {
+        for key in std::mem::take(&mut self.gone) {
+            if self.entries.get(&key) == Some(&None) {
+                self.entries.remove(&key);
+            }
+        }
+    }
 }
 
 impl Sums {
     /// Entries of this store that are not known here are in its checkpoint.
     pub(crate) fn lean_on(&mut self, id: StoreId, base: StoreBase) {
-        self.bases.insert(id, base);
+        self.stores.entry(id).or_default().base = Some(base);
     }
 
     /// Stores lean on a checkpoint, and this is the digest of it.
@@ -37,21 +73,9 @@ impl Sums {
             one.add(store, key, value);
             one.0
         };
-        let (place, base) = ((id, Key::new(key)), self.bases.get(&id));
-        let old = match self.entries.get(&place) {
-            Some(known) => *known,
-            None => base.and_then(|base| base.get(key)).map(|value| digest(&value)),
-        };
         let new = value.map(digest);
+        let old = self.stores.entry(id).or_default().put(key, new, digest);
         self.total.0 = self.total.0.wrapping_add(new.unwrap_or(0)).wrapping_sub(old.unwrap_or(0));
-        if new.is_some() {
-            self.entries.insert(place, new);
-        } else if base.is_some() {
-            self.gone.push(place.clone());
-            self.entries.insert(place, None);
-        } else {
-            self.entries.remove(&place);
-        }
     }
 
     /// Learns of everything that changed since the last checkpoint.
@@ -65,23 +89,18 @@ impl Sums {
 
     /// What was absorbed is in the checkpoint now.
     pub(crate) fn settled(&mut self) {
-        for place in std::mem::take(&mut self.gone) {
-            if self.entries.get(&place) == Some(&None) {
-                self.entries.remove(&place);
-            }
-        }
+        self.stores.values_mut().for_each(OfStore::settled);
     }
 
     /// The digest of one entry, if there is one. Only of stores that lean on nothing.
     pub(crate) fn entry(&self, id: StoreId, key: &[u8]) -> Option<StateDigest> {
-        self.entries.get(&(id, Key::new(key))).copied().flatten().map(StateDigest)
+        self.stores.get(&id)?.entries.get(key).copied().flatten().map(StateDigest)
     }
 
-    /// The keys of a store, in order. Only of stores that lean on nothing.
+    /// The keys of a store, in no order. Only of stores that lean on nothing.
     pub(crate) fn keys(&self, id: StoreId) -> impl Iterator<Item = &Key> {
-        let from = (id, Key::new(b""));
-        let entries = self.entries.range(from..).take_while(move |((store, _), _)| *store == id);
-        entries.filter(|(_, sum)| sum.is_some()).map(|((_, key), _)| key)
+        let entries = self.stores.get(&id).into_iter().flat_map(|of| &of.entries);
+        entries.filter(|(_, sum)| sum.is_some()).map(|(key, _)| key)
     }
 
     /// The digest of all entries.
@@ -121,7 +140,7 @@ mod tests {
         bed.write(2, [(bytes("a"), Some(bytes("9"))), (bytes("b"), None)].into_iter());
         bed.base.moved_to(2);
         sums.settled();
-        assert_eq!(sums.entries.len(), 1, "what is gone from the checkpoint too is forgotten");
+        assert_eq!(sums.stores[&ID].entries.len(), 1, "what is gone from the checkpoint too is forgotten");
         sums.set(ID, "s", b"b", Some(b"6"));
         assert_eq!(sums.total(), of(&[("a", "9"), ("b", "6"), ("c", "3")]));
         bed.base.check().expect("all was answered");

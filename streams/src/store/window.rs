@@ -8,13 +8,13 @@
 //! first asked for, those of a window that is taken or looked through all at once.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::record::{CodecError, Key};
 use crate::store::base::StoreBase;
+use crate::store::by_key::ByKey;
 use crate::store::{
     Changelog, Failure, KEY_MAX, OnChange, Origin, Since, Store, StoreDefinition, StoreKind, StoreSpec,
     Stored,
@@ -76,34 +76,6 @@ struct Place {
     key: Key,
 }
 
-/// Multiplies eight bytes at a time. Keys come from the log, not from an attacker who could choose them to
-/// collide, and no order depends on it: what leaves a store is sorted.
-#[derive(Default)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        let (blocks, rest) = bytes.as_chunks::<8>();
-        blocks.iter().for_each(|block| self.write_u64(u64::from_le_bytes(*block)));
-        let last = rest.iter().rev().fold(0, |acc, byte| (acc << 8) | u64::from(*byte));
-        self.write_u64(last);
-    }
-
-    fn write_usize(&mut self, n: usize) {
-        self.write_u64(n as u64);
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x517c_c1b7_2722_0a95);
-    }
-}
-
-type Pane<S> = HashMap<Key, Slot<S>, BuildHasherDefault<KeyHasher>>;
-
 #[derive(Debug)]
 struct Slot<S> {
     state: S,
@@ -121,7 +93,7 @@ impl<S> Slot<S> {
 /// The entries of one partition.
 #[derive(Debug)]
 pub struct WindowStore<S> {
-    panes: BTreeMap<Ts, Pane<S>>,
+    panes: BTreeMap<Ts, ByKey<Slot<S>>>,
     base: Option<StoreBase>,
     /// Windows of which the base may have entries that are not in `panes`. Nothing is ever removed from one of
     /// them before all of it was read.

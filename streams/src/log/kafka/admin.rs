@@ -5,12 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use futures_executor::block_on;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::cluster::{ANSWER, Cluster};
-use super::{log_error, settings};
+use super::log_error;
 use crate::error::LogError;
 use crate::log::TopicSpec;
 
@@ -21,20 +20,16 @@ const COPIES: usize = 3;
 const LOOKS: u32 = 200;
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
-type Admin = AdminClient<DefaultClientContext>;
-
 /// Makes the topic or checks the one that exists.
 pub(super) fn ensure_topic(cluster: &Cluster, spec: &TopicSpec) -> Result<(), LogError> {
-    let admin: Admin = settings::with(cluster.brokers(), &[])
-        .create()
-        .map_err(|error| log_error("admin client", None, &error))?;
     match cluster.partitions(&spec.name) {
-        Ok(found) => check(cluster, &admin, spec, found),
-        Err(LogError::UnknownTopic { .. }) => match create(cluster, &admin, spec)? {
+        Ok(found) => check(cluster, spec, found),
+        Err(LogError::UnknownTopic { .. }) => match create(cluster, spec)? {
             Created::Now => wait(cluster, spec),
             // Another process was quicker.
-            Created::Before => wait(cluster, spec)
-                .and_then(|()| check(cluster, &admin, spec, cluster.partitions(&spec.name)?)),
+            Created::Before => {
+                wait(cluster, spec).and_then(|()| check(cluster, spec, cluster.partitions(&spec.name)?))
+            }
         },
         Err(error) => Err(error),
     }
@@ -45,7 +40,7 @@ enum Created {
     Before,
 }
 
-fn create(cluster: &Cluster, admin: &Admin, spec: &TopicSpec) -> Result<Created, LogError> {
+fn create(cluster: &Cluster, spec: &TopicSpec) -> Result<Created, LogError> {
     let failed = |error: &KafkaError| log_error(format!("making of topic {}", spec.name), None, error);
     let brokers = cluster.metadata(None).map_err(|error| failed(&error))?.brokers().len();
     let copies = brokers.clamp(1, COPIES);
@@ -62,7 +57,8 @@ fn create(cluster: &Cluster, admin: &Admin, spec: &TopicSpec) -> Result<Created,
     .set("cleanup.policy", policy(spec))
     // Records are found by their own time, not by when they were written.
     .set("message.timestamp.type", "CreateTime");
-    let answers = block_on(admin.create_topics([&topic], &options())).map_err(|error| failed(&error))?;
+    let asked = cluster.admin(|admin| block_on(admin.create_topics([&topic], &options())));
+    let answers = asked.map_err(|error| failed(&error))?;
     match answers.into_iter().next() {
         Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(Created::Before),
         Some(Err((_, code))) => Err(failed(&KafkaError::AdminOp(code))),
@@ -90,13 +86,13 @@ fn wait(cluster: &Cluster, spec: &TopicSpec) -> Result<(), LogError> {
     })
 }
 
-fn check(cluster: &Cluster, admin: &Admin, spec: &TopicSpec, found: u32) -> Result<(), LogError> {
+fn check(cluster: &Cluster, spec: &TopicSpec, found: u32) -> Result<(), LogError> {
     let mismatch = |what: String| Err(LogError::TopicMismatch { topic: spec.name.to_string(), what });
     if found != spec.partitions {
         let wanted = spec.partitions;
         return mismatch(format!("{found} partitions, not {wanted}: ask for {found}, or use another topic"));
     }
-    let settings = describe(admin, spec)?;
+    let settings = describe(cluster, spec)?;
     let Some((name, value)) = wrong(spec, |name| settings.get(name).map_or("", String::as_str)) else {
         return Ok(());
     };
@@ -134,10 +130,11 @@ fn wrong<'a>(spec: &TopicSpec, setting: impl Fn(&str) -> &'a str) -> Option<(&'s
     None
 }
 
-fn describe(admin: &Admin, spec: &TopicSpec) -> Result<HashMap<String, String>, LogError> {
+fn describe(cluster: &Cluster, spec: &TopicSpec) -> Result<HashMap<String, String>, LogError> {
     let failed = |error: &KafkaError| log_error(format!("settings of topic {}", spec.name), None, error);
     let asked = [ResourceSpecifier::Topic(spec.name.as_str())];
-    let answers = block_on(admin.describe_configs(&asked, &options())).map_err(|error| failed(&error))?;
+    let answers = cluster.admin(|admin| block_on(admin.describe_configs(&asked, &options())));
+    let answers = answers.map_err(|error| failed(&error))?;
     match answers.into_iter().next() {
         Some(Ok(resource)) => {
             let entries = resource.entries.into_iter();

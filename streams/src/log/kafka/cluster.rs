@@ -1,6 +1,7 @@
 //! Questions to the cluster: topics, partitions, ranges, offsets by time.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{Offset as At, TopicPartitionList};
 
-use super::asking::Asking;
+use super::asking::{Admin, Asking, Client, Plain, Reader};
 use super::{create_time, log_error, partition};
 use crate::error::LogError;
 use crate::log::{Range, TopicName, Tp};
@@ -30,9 +31,11 @@ const ELECTION_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Cluster {
     brokers: String,
     /// Sees committed records only: its "end" is the last stable offset.
-    stable: Asking,
+    stable: Asking<Reader<true>>,
     /// Sees everything.
-    all: Asking,
+    all: Asking<Reader<false>>,
+    /// Makes and describes topics.
+    admin: Asking<Admin>,
     /// Topics whose records' headers nobody wants.
     without_headers: Mutex<BTreeSet<TopicName>>,
 }
@@ -41,8 +44,9 @@ impl Cluster {
     pub(super) fn connect(brokers: &str) -> Result<Cluster, LogError> {
         let cluster = Cluster {
             brokers: brokers.to_owned(),
-            stable: Asking::new(brokers, "read_committed"),
-            all: Asking::new(brokers, "read_uncommitted"),
+            stable: Asking::new(brokers),
+            all: Asking::new(brokers),
+            admin: Asking::new(brokers),
             without_headers: Mutex::default(),
         };
         let unreachable = |error: KafkaError, words: Option<String>| LogError::Unreachable {
@@ -52,7 +56,7 @@ impl Cluster {
         let mut words = None;
         let asked = cluster.stable.ask(|reader| {
             let answer = reader.fetch_metadata(None, ANSWER).map(|_| ());
-            words = if answer.is_err() { Asking::words(reader) } else { None };
+            words = if answer.is_err() { reader.words() } else { None };
             answer
         });
         asked.map_err(|error| unreachable(error, words))?;
@@ -74,6 +78,14 @@ impl Cluster {
     /// What the brokers say about one topic or all.
     pub(super) fn metadata(&self, topic: Option<&str>) -> Result<Metadata, KafkaError> {
         self.stable.ask(|reader| reader.fetch_metadata(topic, ANSWER))
+    }
+
+    /// Asks the client that makes topics and knows their settings.
+    pub(super) fn admin<T>(
+        &self,
+        ask: impl FnOnce(&Admin) -> Result<T, KafkaError>,
+    ) -> Result<T, KafkaError> {
+        self.admin.ask(ask)
     }
 
     pub(super) fn partitions(&self, topic: &TopicName) -> Result<u32, LogError> {
@@ -131,7 +143,11 @@ impl Cluster {
         Err(LogError::UnknownTopic { topic: tp.to_string() })
     }
 
-    fn watermarks(&self, reader: &Asking, tp: &Tp) -> Result<(Offset, Offset), LogError> {
+    fn watermarks<C: Client + Deref<Target = Plain>>(
+        &self,
+        reader: &Asking<C>,
+        tp: &Tp,
+    ) -> Result<(Offset, Offset), LogError> {
         let (topic, number) = (tp.topic.as_str(), partition(tp));
         let (first, end) = led(|| reader.ask(|reader| reader.fetch_watermarks(topic, number, ANSWER)))
             .map_err(|error| log_error(format!("range of {tp}"), Some(&tp.topic), &error))?;

@@ -34,7 +34,7 @@ const CONSUMER: &[(&str, &str)] = &[
 const PRODUCER: &[(&str, &str)] = &[
     // Implies acks = all and at most five requests in flight.
     ("enable.idempotence", "true"),
-    ("linger.ms", "5"),
+    ("linger.ms", "1"),
     ("batch.size", "1000000"),
     ("compression.type", "lz4"),
     ("queue.buffering.max.messages", "1000000"),
@@ -127,6 +127,9 @@ pub(super) fn with(brokers: &str, settings: &[(&str, &str)]) -> ClientConfig {
     config.set("bootstrap.servers", brokers);
     // Brokers close idle connections; that is no event.
     config.set("log.connection.close", "false");
+    // A new client waits half of it between its first connection and the one to a broker that it then knows:
+    // the default of 100 ms is felt in every start.
+    config.set("reconnect.backoff.ms", "20");
     // The default of 10 s keeps a client away that long after a broker is back.
     config.set("reconnect.backoff.max.ms", "1000");
     config.set_log_level(RDKafkaLogLevel::Warning);

@@ -142,9 +142,9 @@ fn write(
     mut show: impl FnMut(Far),
 ) -> Result<Poured, Error> {
     let (mut n, mut interrupted) = (0u64, false);
-    while let Some(event) = feed.take()? {
+    while let Some((event, value)) = feed.take()? {
         match player.turn(event, &mut writer)? {
-            Turn::Write => writer.write(event)?,
+            Turn::Write => writer.write_encoded(event, value)?,
             Turn::PassOver => {}
             Turn::Stop => {
                 interrupted = true;

@@ -1,14 +1,15 @@
-//! A feed read on a thread of its own, a few batches ahead of whoever takes from it.
+//! A feed read and encoded on a thread of its own, a few batches ahead of whoever takes from it.
 //!
 //! ```text
 //! feed ─▶ reader thread ── batches, at most 4 waiting ──▶ Ahead::take
 //!              ▲─────────── spent batches ──────────────────┘   (their memory goes back to the thread it is of)
 //! ```
-//! Events come in the order of the feed, and its error comes after every event before it.
+//! Events come in the order of the feed, each with its bytes, and its error comes after every event before it.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
+use crate::codec::binary::encode_event;
 use crate::error::Error;
 use crate::feed::{Feed, FeedEvent};
 
@@ -18,8 +19,36 @@ const BATCH_EVENTS: usize = 256;
 const BATCHES_WAITING: usize = 4;
 
 /// Events of one stretch of the feed.
-struct Batch {
+#[derive(Default)]
+struct Events {
     events: Vec<FeedEvent>,
+    /// The records' values, one behind the other, and where each ends.
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Events {
+    fn clear(&mut self) {
+        self.events.clear();
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    fn push(&mut self, event: FeedEvent) {
+        encode_event(&event.event, &mut self.bytes);
+        self.ends.push(self.bytes.len());
+        self.events.push(event);
+    }
+
+    fn get(&self, i: usize) -> Option<(&FeedEvent, &[u8])> {
+        let start = if i == 0 { 0 } else { *self.ends.get(i - 1)? };
+        Some((self.events.get(i)?, self.bytes.get(start..*self.ends.get(i)?)?))
+    }
+}
+
+/// What is handed over at a time.
+struct Batch {
+    events: Events,
     /// [`Feed::done`] after them.
     done: u64,
 }
@@ -27,7 +56,7 @@ struct Batch {
 /// The end of the feed that is taken from.
 pub struct Ahead {
     batches: Receiver<Result<Batch, Error>>,
-    spent: Sender<Vec<FeedEvent>>,
+    spent: Sender<Events>,
     batch: Batch,
     at: usize,
 }
@@ -37,7 +66,7 @@ pub struct Ahead {
 pub fn read_ahead<F: Feed + Send, R>(feed: &mut F, take: impl FnOnce(Ahead) -> R) -> R {
     let (send, batches) = sync_channel(BATCHES_WAITING);
     let (spent, reuse) = channel();
-    let batch = Batch { events: Vec::new(), done: feed.done() };
+    let batch = Batch { events: Events::default(), done: feed.done() };
     thread::scope(|scope| {
         scope.spawn(move || read(feed, &send, &reuse));
         take(Ahead { batches, spent, batch, at: 0 })
@@ -45,12 +74,12 @@ pub fn read_ahead<F: Feed + Send, R>(feed: &mut F, take: impl FnOnce(Ahead) -> R
 }
 
 impl Ahead {
-    /// The next event; `None` at the end.
+    /// The next event and the value of its record; `None` at the end.
     ///
     /// # Errors
     /// That of the feed, once, after every event before it.
-    pub fn take(&mut self) -> Result<Option<&FeedEvent>, Error> {
-        while self.at == self.batch.events.len() {
+    pub fn take(&mut self) -> Result<Option<(&FeedEvent, &[u8])>, Error> {
+        while self.at == self.batch.events.events.len() {
             let Ok(batch) = self.batches.recv() else { return Ok(None) };
             let old = std::mem::replace(&mut self.batch, batch?);
             self.at = 0;
@@ -67,12 +96,12 @@ impl Ahead {
     }
 }
 
-fn read<F: Feed>(feed: &mut F, to: &SyncSender<Result<Batch, Error>>, reuse: &Receiver<Vec<FeedEvent>>) {
+fn read<F: Feed>(feed: &mut F, to: &SyncSender<Result<Batch, Error>>, reuse: &Receiver<Events>) {
     loop {
         let mut events = reuse.try_recv().unwrap_or_default();
         events.clear();
         let outcome = fill(feed, &mut events);
-        let n = events.len();
+        let n = events.events.len();
         let gone = n > 0 && to.send(Ok(Batch { events, done: feed.done() })).is_err();
         if let Err(error) = outcome {
             // Whoever has left does not want to know.
@@ -86,8 +115,8 @@ fn read<F: Feed>(feed: &mut F, to: &SyncSender<Result<Batch, Error>>, reuse: &Re
 }
 
 /// A batch that is not full is the last one.
-fn fill<F: Feed>(feed: &mut F, events: &mut Vec<FeedEvent>) -> Result<(), Error> {
-    while events.len() < BATCH_EVENTS {
+fn fill<F: Feed>(feed: &mut F, events: &mut Events) -> Result<(), Error> {
+    while events.events.len() < BATCH_EVENTS {
         match feed.next()? {
             Some(event) => events.push(event),
             None => break,
@@ -102,6 +131,7 @@ mod tests {
     use lobstream_market::instrument::{Symbol, Venue};
 
     use super::*;
+    use crate::codec::binary::decode_event;
     use crate::feed::FeedReport;
 
     /// So many events, then an error or the end.
@@ -142,7 +172,10 @@ mod tests {
         let mut taken = Vec::new();
         while taken.len() < max {
             match ahead.take() {
-                Ok(Some(event)) => taken.push(event.event.ts_event.expect("a time")),
+                Ok(Some((event, bytes))) => {
+                    assert_eq!(decode_event(bytes).as_ref(), Ok(&event.event));
+                    taken.push(event.event.ts_event.expect("a time"));
+                }
                 Ok(None) => break,
                 Err(error) => return (taken, Err(error.to_string())),
             }

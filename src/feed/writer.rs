@@ -164,11 +164,24 @@ impl<'l> TopicWriter<'l> {
     /// # Errors
     /// The topic is not as asked, or the log takes no more.
     pub fn write(&mut self, event: &FeedEvent) -> Result<(), Error> {
+        let mut value = std::mem::take(&mut self.value);
+        value.clear();
+        encode_event(&event.event, &mut value);
+        let done = self.write_encoded(event, &value);
+        self.value = value;
+        done
+    }
+
+    /// The same, for an event whose bytes are known.
+    ///
+    /// # Errors
+    /// As of [`TopicWriter::write`].
+    pub fn write_encoded(&mut self, event: &FeedEvent, value: &[u8]) -> Result<(), Error> {
         self.ensure_topic(event.venue)?;
         if let Some(ts_recv) = event.event.ts_recv {
             self.beat_of(event.venue, event.source, ts_recv)?;
         }
-        self.put(event)?;
+        self.put(event, value)?;
         self.newest = self.newest.max(event.event.ts_event);
         if let (Some(ts_event), Some(ts_recv)) = (event.event.ts_event, event.event.ts_recv)
             && let Some(topic) = self.topics.get_mut(&event.venue)
@@ -241,9 +254,7 @@ impl<'l> TopicWriter<'l> {
         venues.into_iter().try_for_each(|venue| self.beacon(venue, Beacon { origin: 0, bound, bye: true }))
     }
 
-    fn put(&mut self, event: &FeedEvent) -> Result<(), Error> {
-        self.value.clear();
-        encode_event(&event.event, &mut self.value);
+    fn put(&mut self, event: &FeedEvent, value: &[u8]) -> Result<(), Error> {
         let Some(topic) = self.topics.get_mut(&event.venue) else { return Ok(()) };
         let times = &event.event;
         if let Some(ts_event) = times.ts_event.filter(|_| !topic.earlier.is_empty()) {
@@ -261,10 +272,10 @@ impl<'l> TopicWriter<'l> {
             None => topic.place(&event.symbol),
         };
         let tp = &topic.partitions[partition];
-        let record = OutRecord { tp, key: Some(key), value: Some(&self.value), ts, seq: 0, headers: &[] };
+        let record = OutRecord { tp, key: Some(key), value: Some(value), ts, seq: 0, headers: &[] };
         topic.events += 1;
         self.written.events += 1;
-        self.written.bytes += (key.len() + self.value.len()) as u64;
+        self.written.bytes += (key.len() + value.len()) as u64;
         send(self.producer.as_mut(), record, self.options.drain_within)
     }
 

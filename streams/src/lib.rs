@@ -239,6 +239,9 @@
 //! of tasks that others have, so that it has only the tail to read when it takes one over. An embedded log has one process per application;
 //! other applications may use it at the same time.
 //!
+//! Records from Kafka are made by the client's threads and given back by yours, which many allocators do slowly: a
+//! binary does well to choose one, as `benches/ticks` does.
+//!
 //! # Looking inside
 //!
 //! - [`Progress`] has the counters and states of a running application, those of your nodes

@@ -90,6 +90,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("plotters", &["backtest/src/report/plot.rs", "backtest/src/report/plot/"]),
     ("minijinja", &["backtest/src/report/html.rs"]),
     ("clap", &["src/cli.rs", "src/cli/"]),
+    ("mimalloc", &["src/main.rs"]),
     ("toml_edit", &["src/config/"]),
     ("axum", &["src/feed/fake.rs"]),
     ("tokio_tungstenite", &["src/feed/socket.rs"]),

@@ -22,6 +22,10 @@ use std::process::ExitCode;
 
 use args::Args;
 
+/// As an application should: records are made by the client's threads and given back by ours.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {

@@ -126,20 +126,12 @@ pub trait CheckpointStore: Send + Sync {
     /// # Errors
     /// They cannot be read.
     fn prefix(&self, database: &str, prefix: &[u8], most: usize) -> Result<Entries, StoreError>;
-    /// Shows a head and then entries, as long as `show` wants more. A store that others write meanwhile shows
-    /// both of one moment; this does for one that has a single thread.
+    /// Shows a head and then entries, as long as `show` wants more, both of one moment. Nothing is shown without a
+    /// head.
     ///
     /// # Errors
     /// They cannot be read.
-    fn look(&self, place: Place<'_>, show: &mut dyn FnMut(Shown<'_>) -> bool) -> Result<(), StoreError> {
-        let Some(head) = self.get(place.head.0, place.head.1)? else { return Ok(()) };
-        if show(Shown::Head(&head)) {
-            let entries = self.prefix(place.entries, place.prefix, usize::MAX)?;
-            let mut wanted = entries.iter().filter(|(key, _)| key.as_slice() >= place.from);
-            wanted.all(|(key, value)| show(Shown::Entry(key, value)));
-        }
-        Ok(())
-    }
+    fn look(&self, place: Place<'_>, show: &mut dyn FnMut(Shown<'_>) -> bool) -> Result<(), StoreError>;
     /// Writes all of them in one transaction, if `guard` approves of what lies there in that transaction.
     /// `false`: it does not, and nothing has changed.
     ///
@@ -318,10 +310,21 @@ impl Checkpoints {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lmdb::EnvOptions;
+    use crate::lmdb::{Durability, EnvOptions};
     use crate::store::Slot;
+    use crate::store::conformance::kept::a_place_for_checkpoints_is_a_map;
     use crate::store::kv::{Kv, KvStore};
     use crate::store::{Origin, StoreDefinition, StoreId};
+
+    #[test]
+    fn an_environment_is_a_place_for_checkpoints() {
+        a_place_for_checkpoints_is_a_map(|| {
+            let dir = tempfile::tempdir().expect("a directory");
+            let options = EnvOptions { durability: Durability::Fast, ..EnvOptions::default() };
+            let env = Env::open(dir.path(), &options).expect("an environment");
+            (dir, env as Arc<dyn CheckpointStore>)
+        });
+    }
 
     fn stores() -> Stores {
         let spec = Kv::new("counts").spec();

@@ -3,6 +3,8 @@
 pub(crate) mod base;
 pub(crate) mod by_key;
 pub mod checkpoint;
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod hot;
 pub mod kv;
 mod stored;

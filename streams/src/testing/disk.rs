@@ -218,6 +218,16 @@ impl CheckpointStore for Opened {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::conformance::kept::a_place_for_checkpoints_is_a_map;
+
+    #[test]
+    fn a_disk_that_does_not_fail_is_a_place_for_checkpoints() {
+        a_place_for_checkpoints_is_a_map(|| {
+            let disk = Disk::new(Random::new(1));
+            let opened = disk.open(Path::new("a"));
+            (disk, opened)
+        });
+    }
 
     fn write(store: &dyn CheckpointStore, key: &[u8], value: Option<&[u8]>) -> Result<(), StoreError> {
         let guard = Guard { database: "db", key, approves: &|_| true };

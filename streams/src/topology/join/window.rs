@@ -285,6 +285,16 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::conformance::{InWindows, Sample, store_conformance};
+
+    impl Sample for Waiting<u64, Vec<u8>> {
+        fn sample(n: u16) -> Self {
+            let left = (0..u64::from(n % 3)).map(|value| Left { value, met: n.is_multiple_of(2) });
+            Waiting { left: left.collect(), right: vec![Vec::sample(n); usize::from(n % 4)] }
+        }
+    }
+
+    store_conformance!(join_buffers, InWindows<Waiting<u64, Vec<u8>>, true>);
 
     #[test]
     fn what_waits_survives_its_bytes() {

@@ -161,6 +161,17 @@ impl<A: Stored> Stored for Pane<A> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::conformance::{InWindows, Sample, store_conformance};
+
+    impl Sample for Pane<Option<u64>> {
+        fn sample(n: u16) -> Self {
+            let state = (!n.is_multiple_of(5)).then_some(u64::from(n));
+            Pane { last: i64::from(n) - 9, revision: u32::from(n % 3), state }
+        }
+    }
+
+    store_conformance!(windowed, InWindows<Pane<Option<u64>>, false>);
+    store_conformance!(sessions, InWindows<Pane<Option<u64>>, true>);
 
     #[test]
     fn what_a_store_keeps_survives_its_bytes() {

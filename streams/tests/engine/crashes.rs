@@ -14,9 +14,9 @@ use lobstream_streams::runtime::metrics::Progress;
 
 use crate::check::{check, read};
 use crate::child::Order;
-use crate::faults::without_state;
 use crate::feed::{Bed, PARTITIONS, Random, Workload, append, feed};
 use crate::fixture::{Protocol, app, run, settings};
+use crate::stateless::without_state;
 
 const WORKLOAD: Workload =
     Workload { seed: 5, records: 3_000, poison_every: 80, bye: true, start: 1_000_000 };

@@ -201,17 +201,6 @@ impl Producer for FlakyProducer {
     }
 }
 
-/// The log without a place for state beside its records: tasks keep environments of their own, as on Kafka.
-pub(crate) fn without_state(log: &Arc<dyn Log>) -> Arc<dyn Log> {
-    let faults = Faults {
-        random: Mutex::new(Random(1)),
-        allowed: Vec::new(),
-        happened: Default::default(),
-        local: false,
-    };
-    Arc::new(Flaky { log: Arc::clone(log), faults: Arc::new(faults) })
-}
-
 /// Runs the application over a flaky log, again after each time it gave up, and asks the oracle.
 fn survives(allowed: &[Fault], local: bool, protocol: Protocol) -> u64 {
     let bed = Bed::embedded();

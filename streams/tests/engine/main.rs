@@ -13,6 +13,7 @@ mod handover;
 mod oracle;
 mod queries;
 mod standby;
+mod stateless;
 mod verify;
 mod why;
 

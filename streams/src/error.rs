@@ -319,6 +319,14 @@ pub enum Error {
     /// A record cannot be sent.
     #[error(transparent)]
     Send(#[from] SendError),
+    /// The run was told to end while the cluster was away.
+    #[error(
+        "ended while the cluster did not answer ({reason}): what was not committed is processed again by the next run"
+    )]
+    Outage {
+        /// What was waited for.
+        reason: String,
+    },
     /// Topics that are read together do not match.
     #[error("{a} has {n_a} partitions and {b} has {n_b}: topics of one sub-topology need equally many")]
     Partitions {
@@ -346,6 +354,17 @@ pub enum Error {
     Fenced {
         /// The id.
         id: String,
+    },
+    /// Others share the partitions of this application out in a group; this process would take some of them all the
+    /// same.
+    #[error(
+        "{app} runs as a group of {n} already, which knows nothing of partitions owned by number: stop its members, or share in the same way (setting assignment)"
+    )]
+    GroupMembers {
+        /// The application.
+        app: String,
+        /// How many members.
+        n: usize,
     },
     /// A node gave up, or a panic left it no way on.
     #[error("task {task}, node {node}: {reason}")]

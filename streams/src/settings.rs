@@ -96,10 +96,17 @@ pub struct Settings {
     /// that taking one over costs the rest. Each process needs a `state_dir` of its own. Not for a log that keeps
     /// its own state. Default none.
     pub standby: Option<Standby>,
+    /// Time between two deletions in topics that are [`purged`](crate::topology::repartition::Repartition::purged).
+    /// Default 30 s.
+    pub purge_interval: Duration,
     /// Records taken from a partition at a time. Default 256, at least 1.
     pub take_max: usize,
     /// How long a transaction call is tried again, and how long `drain` may take. Default 15 s.
     pub txn_deadline: Duration,
+    /// How long a transaction may be open; commits are asked for every `commit_interval`. A process that dies leaves one
+    /// behind, which hides what others write until this time is over, or until the process is back under its name.
+    /// Default 10 s, at least 1 s.
+    pub txn_timeout: Duration,
     /// How long a task whose checkpoints fail waits for room on disk in a run that ends with its input. A run
     /// without end waits on. Default 60 s.
     pub suspended_max: Duration,
@@ -129,8 +136,10 @@ impl Default for Settings {
             checkpoint_interval: None,
             load_entries_max: 4_096,
             standby: None,
+            purge_interval: Duration::from_secs(30),
             take_max: 256,
             txn_deadline: Duration::from_secs(15),
+            txn_timeout: Duration::from_secs(10),
             suspended_max: Duration::from_secs(60),
             reorder_bytes_max: 256 << 20,
             catch_up_max: 100_000,

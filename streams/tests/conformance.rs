@@ -1,8 +1,10 @@
-//! The contract of a log, as a suite that every implementation runs. Kafka needs a broker: set
+//! The contract of a log, as a suite that every implementation runs; those with groups run the rules of groups too. Kafka needs a broker: set
 //! `LOBSTREAM_TEST_KAFKA=host:port`, else its run is skipped and says so.
 
 #[path = "conformance/bed.rs"]
 mod bed;
+#[path = "conformance/groups.rs"]
+mod groups;
 #[path = "conformance/model.rs"]
 mod model;
 #[path = "conformance/suite.rs"]
@@ -40,6 +42,7 @@ macro_rules! conformance {
             crate::suite::a_topic_is_made_once as a_topic_is_made_once,
             crate::suite::an_unknown_topic_is_an_error as an_unknown_topic_is_an_error,
             crate::suite::offsets_are_found_by_time as offsets_are_found_by_time,
+            crate::suite::what_is_purged_is_gone_and_the_rest_stays as what_is_purged_is_gone_and_the_rest_stays,
             crate::model::random_calls_match_the_model as random_calls_match_the_model,
         ]);
     };
@@ -48,3 +51,36 @@ macro_rules! conformance {
 conformance!(embedded, crate::bed::Bed::embedded);
 conformance!(memory, crate::bed::Bed::memory);
 conformance!(kafka, crate::bed::Bed::kafka);
+
+/// The rules of groups, and `$also` others.
+macro_rules! group_conformance {
+    ($implementation:ident, $bed:expr $(, $also:path as $name:ident)* $(,)?) => {
+        conformance!($implementation, $bed, [
+            crate::groups::members_share_all_partitions_and_numbers_stay_together as members_share_all_partitions_and_numbers_stay_together,
+            crate::groups::a_partition_moves_only_when_it_was_given_back as a_partition_moves_only_when_it_was_given_back,
+            crate::groups::what_stays_is_not_interrupted as what_stays_is_not_interrupted,
+            crate::groups::an_old_generation_commits_nothing as an_old_generation_commits_nothing,
+            crate::groups::the_next_owner_goes_on_where_the_group_has_committed as the_next_owner_goes_on_where_the_group_has_committed,
+            $($also as $name,)*
+        ]);
+    };
+}
+
+/// With what only groups have whose members agree by names, and what only brokers do.
+macro_rules! named_group_conformance {
+    ($implementation:ident, $bed:expr) => {
+        group_conformance!(
+            $implementation,
+            $bed,
+            crate::groups::members_are_counted as members_are_counted,
+            crate::groups::who_comes_back_under_its_name_finds_its_partitions
+                as who_comes_back_under_its_name_finds_its_partitions,
+            crate::suite::a_transaction_that_is_left_open_is_given_up
+                as a_transaction_that_is_left_open_is_given_up
+        );
+    };
+}
+
+named_group_conformance!(memory_group, crate::bed::Bed::memory);
+named_group_conformance!(kafka_group, crate::bed::Bed::kafka);
+group_conformance!(kafka_group_by_broker, crate::bed::Bed::kafka_by_broker);

@@ -50,8 +50,7 @@ fn plain(log: &dyn Log) -> Box<dyn Producer> {
 }
 
 fn transactional(log: &dyn Log, id: &str) -> Box<dyn Producer> {
-    let mut producer =
-        log.producer(&ProducerOptions { transactional_id: Some(id.to_owned()) }).expect("a producer");
+    let mut producer = log.producer(&ProducerOptions::transactional(id)).expect("a producer");
     producer.init().expect("fenced");
     producer
 }

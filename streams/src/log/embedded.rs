@@ -148,6 +148,14 @@ impl Log for EmbeddedLog {
         Ok(Box::new(TransactionalProducer::new(core, id)))
     }
 
+    fn purge(&self, before: &[(Tp, Offset)]) -> Result<(), LogError> {
+        for (tp, offset) in before {
+            let (_, at) = self.core.partition(tp)?;
+            self.core.env.write(|txn| retention::purge(txn, self.core.tables, at, offset.0))?;
+        }
+        Ok(())
+    }
+
     fn state(&self) -> Option<Arc<Env>> {
         Some(Arc::clone(&self.core.env))
     }

@@ -14,6 +14,7 @@
 //! "now" and the broker takes a negative time for "none".
 
 mod admin;
+mod again;
 mod asking;
 mod cluster;
 mod consumer;
@@ -81,7 +82,7 @@ impl Log for KafkaLog {
     }
 
     fn producer(&self, options: &ProducerOptions) -> Result<Box<dyn Producer>, LogError> {
-        let client = settings::producer(self.cluster.brokers(), options.transactional_id.as_deref());
+        let client = settings::producer(self.cluster.brokers(), options);
         Ok(Box::new(producer::KafkaProducer::new(&client, options)?))
     }
 
@@ -92,6 +93,14 @@ impl Log for KafkaLog {
 
     fn state(&self) -> Option<Arc<Env>> {
         None
+    }
+
+    fn purge(&self, before: &[(Tp, Offset)]) -> Result<(), LogError> {
+        admin::purge(&self.cluster, before)
+    }
+
+    fn members(&self, group: &str) -> Result<usize, LogError> {
+        self.cluster.members(group)
     }
 
     fn skip_headers(&self, topic: &TopicName) {

@@ -265,6 +265,17 @@ impl Log for MemoryLog {
     fn state(&self) -> Option<Arc<Env>> {
         None
     }
+
+    fn purge(&self, before: &[(Tp, Offset)]) -> Result<(), LogError> {
+        self.0.ask(|broker| before.iter().try_for_each(|(tp, at)| broker.partition(tp).map(|p| p.purge(*at))))
+    }
+
+    fn members(&self, group: &str) -> Result<usize, LogError> {
+        self.0.ask(|broker| {
+            let now = broker.now;
+            Ok(broker.group(group).count(now))
+        })
+    }
 }
 
 fn check_same(known: &TopicSpec, asked: &TopicSpec) -> Result<(), LogError> {

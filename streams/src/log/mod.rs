@@ -113,11 +113,28 @@ pub struct ConsumerOptions {
 }
 
 /// Options of a producer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ProducerOptions {
     /// With it: transactions, fencing by this id. Without it: idempotent, every `drain` makes what was
     /// sent durable.
     pub transactional_id: Option<String>,
+    /// How long a transaction may be open. Then the log aborts it and fences this producer: what others have written
+    /// behind it is hidden until then, if its process has died. Records must arrive within four fifths of it.
+    /// Default 10 s. Of no use to a log that hears of a transaction only when it is committed.
+    pub transaction_timeout: Duration,
+}
+
+impl Default for ProducerOptions {
+    fn default() -> ProducerOptions {
+        ProducerOptions { transactional_id: None, transaction_timeout: Duration::from_secs(10) }
+    }
+}
+
+impl ProducerOptions {
+    /// With transactions by this id.
+    pub fn transactional(id: &str) -> ProducerOptions {
+        ProducerOptions { transactional_id: Some(id.to_owned()), ..ProducerOptions::default() }
+    }
 }
 
 /// What changed in the group.
@@ -194,6 +211,26 @@ pub trait Log: Send + Sync {
     fn joint(&self, tp: &Tp) -> Option<Offset> {
         let _ = tp;
         None
+    }
+
+    /// Deletes the records before these offsets for good. What is kept may begin earlier: records leave by whole batches,
+    /// and none that a group has yet to read.
+    ///
+    /// # Errors
+    /// Some may be deleted, others not.
+    fn purge(&self, before: &[(Tp, Offset)]) -> Result<(), LogError> {
+        let _ = before;
+        Ok(())
+    }
+
+    /// How many members a group has at the moment, dead ones whose session has not lapsed included. A log without
+    /// groups has none; of a group that the broker shares out ([`GroupProtocol::Consumer`]) Kafka's client is told none.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    fn members(&self, group: &str) -> Result<usize, LogError> {
+        let _ = group;
+        Ok(0)
     }
 
     /// The headers of a topic's records need not be read: nobody like us writes it. For logs on which reading

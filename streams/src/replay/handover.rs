@@ -171,6 +171,14 @@ impl Log for Handover {
         self.live.producer(options)
     }
 
+    fn purge(&self, before: &[(Tp, Offset)]) -> Result<(), LogError> {
+        self.live.purge(before)
+    }
+
+    fn members(&self, group: &str) -> Result<usize, LogError> {
+        self.live.members(group)
+    }
+
     fn state(&self) -> Option<Arc<Env>> {
         self.live.state()
     }

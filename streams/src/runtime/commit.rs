@@ -125,7 +125,22 @@ impl<M: Clone + 'static> StreamThread<M> {
             self.epoch_committed(one, now)?;
         }
         self.commit_offsets(&offsets)?;
+        self.purge(now);
         Ok(!sealed.is_empty())
+    }
+
+    /// Deletes what no recovery reads again from the topics that are purged. If it fails, the next time deletes more.
+    fn purge(&mut self, now: Mono) {
+        if now.since(self.purged_at) < self.shared.settings.purge_interval {
+            return;
+        }
+        self.purged_at = now;
+        let local = self.is_local();
+        let done_with = self.tasks.iter().flat_map(|assigned| assigned.done_with(local));
+        let before: Vec<_> = done_with.collect();
+        if let Err(e) = self.shared.log.purge(&before) {
+            tracing::warn!(error = %e, "Records that have been read not deleted");
+        }
     }
 
     /// At-least-once: positions follow everything else. If they do not arrive, the next ones may.

@@ -1,19 +1,27 @@
 //! When a run is over: how the threads of a process agree on it, and how a process learns that the others
 //! of its application have come to the end too.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use crate::error::{Error, LogError};
-use crate::log::{Answer, Assignment, Commit, Consumer, ConsumerOptions, Tp};
+use crate::log::{Answer, Assignment, Commit, Consumer, ConsumerOptions, Log, Tp};
 use crate::record::Batch;
 use crate::runtime::thread::{Shared, Turn};
+use crate::runtime::txn::Patience;
 use crate::runtime::{Until, rebalance};
 use crate::store::TaskId;
 
 /// Between two looks at what others do.
 const LOOK: Duration = Duration::from_millis(20);
+/// Between two questions for members before the start, and how much longer than their session they are waited for.
+const MEMBERS_PAUSE: Duration = Duration::from_millis(200);
+const MEMBERS_GRACE: Duration = Duration::from_secs(1);
+/// Looks between two questions for members of the group.
+const MEMBERS_EVERY: u32 = 250;
 /// Looks at a partition until it shows a record or its end.
 const LOOKS_MAX: u32 = 250;
 
@@ -21,7 +29,8 @@ const LOOKS_MAX: u32 = 250;
 pub(super) struct Stop<'a> {
     until: Until,
     shutdown: &'a AtomicBool,
-    pub(super) failed: AtomicBool,
+    /// It is to end, whatever is left to do: somebody asked for it, or a thread has failed.
+    pub(super) over: Arc<AtomicBool>,
     /// The end was reached once: no thread goes on, even if more arrives.
     ended: AtomicBool,
     /// Others may own partitions of the application: whether it is over is found out by [`Stop::watch`].
@@ -33,11 +42,17 @@ pub(super) struct Stop<'a> {
 }
 
 impl Stop<'_> {
-    pub(super) fn new(until: Until, shutdown: &AtomicBool, shared_out: bool, n_threads: u32) -> Stop<'_> {
+    pub(super) fn new(
+        until: Until,
+        shutdown: &AtomicBool,
+        over: Arc<AtomicBool>,
+        shared_out: bool,
+        n_threads: u32,
+    ) -> Stop<'_> {
         Stop {
             until,
             shutdown,
-            failed: AtomicBool::new(false),
+            over,
             ended: AtomicBool::new(false),
             shared_out,
             turns: AtomicU64::new(0),
@@ -64,7 +79,7 @@ impl Stop<'_> {
         if self.until == Until::End && !self.shared_out && self.all_quiet() {
             self.ended.store(true, Ordering::Release);
         }
-        let asked = self.shutdown.load(Ordering::Acquire) || self.failed.load(Ordering::Acquire);
+        let asked = self.shutdown.load(Ordering::Acquire) || self.over.load(Ordering::Acquire);
         asked || self.ended.load(Ordering::Acquire)
     }
 
@@ -73,11 +88,40 @@ impl Stop<'_> {
         self.quiet.iter().all(|quiet| quiet.load(Ordering::Acquire) == now)
     }
 
-    /// Ends a run whose partitions are shared with other processes once nothing is left to do for any of them.
+    /// Watches what other processes of the application do, as long as the run goes on.
     pub(super) fn watch<M>(&self, shared: &Shared<M>) -> Result<(), Error> {
-        if self.until != Until::End || !self.shared_out {
+        match (self.shared_out, self.until) {
+            (true, Until::End) => self.watch_for_the_end(shared),
+            (true, Until::Shutdown) => Ok(()),
+            (false, _) => self.watch_for_members(shared),
+        }
+    }
+
+    /// Ends a run by number beside which members of a group begin to work.
+    fn watch_for_members<M>(&self, shared: &Shared<M>) -> Result<(), Error> {
+        if shared.log.state().is_some() {
             return Ok(());
         }
+        for look in 1_u32.. {
+            if self.is_set() {
+                break;
+            }
+            thread::sleep(LOOK);
+            if !look.is_multiple_of(MEMBERS_EVERY) {
+                continue;
+            }
+            let app = shared.topology.name();
+            match shared.log.members(app) {
+                Ok(0) => {}
+                Ok(n) => return Err(Error::GroupMembers { app: app.to_owned(), n }),
+                Err(e) => tracing::debug!(error = %e, "Members of the group not asked for"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a run whose partitions are shared with other processes once nothing is left to do for any of them.
+    fn watch_for_the_end<M>(&self, shared: &Shared<M>) -> Result<(), Error> {
         let mut reader = reader(shared)?;
         while !self.is_set() {
             thread::sleep(LOOK);
@@ -92,6 +136,34 @@ impl Stop<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Tells those who wait for a cluster that the run is to end, as long as it goes on.
+pub(super) fn pass_on(shutdown: &AtomicBool, over: &AtomicBool, running: &Receiver<()>) {
+    while running.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+        over.fetch_or(shutdown.load(Ordering::Acquire), Ordering::AcqRel);
+    }
+}
+
+/// A run that owns partitions by number must be the only one. Members that have just died count until their session
+/// lapses.
+pub(super) fn wait_for_members(
+    log: &dyn Log,
+    app: &str,
+    session: Duration,
+    patience: &Patience,
+) -> Result<(), Error> {
+    let (began, longest) = (patience.clock.mono(), session + MEMBERS_GRACE);
+    loop {
+        let n = log.members(app)?;
+        if n == 0 {
+            return Ok(());
+        }
+        if patience.is_over() || patience.clock.mono().since(began) >= longest {
+            return Err(Error::GroupMembers { app: app.to_owned(), n });
+        }
+        patience.clock.pause(MEMBERS_PAUSE);
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) mod topics;
 mod txn;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread as os;
 use std::time::Duration;
@@ -140,18 +141,27 @@ impl<M: Clone + Send + 'static> App<M> {
     }
 
     fn start(&self, until: Until, shutdown: &AtomicBool, progress: &Progress) -> Result<(), Error> {
-        let (shared, txns) = self.prepare(until, progress)?;
-        progress.enter(AppState::Running);
-        let shared_out = rebalance::sharing(&*self.log, &self.settings) != Sharing::Static;
-        let stop = Stop::new(until, shutdown, shared_out, txns.len() as u32);
-        self.run_threads(&shared, txns, &stop)
+        let over = Arc::new(AtomicBool::new(false));
+        let (running, ended) = channel();
+        os::scope(|scope| {
+            let passed_on = Arc::clone(&over);
+            scope.spawn(move || end::pass_on(shutdown, &passed_on, &ended));
+            let _until_here = running;
+            let (shared, txns) = self.prepare(until, progress, &over)?;
+            progress.enter(AppState::Running);
+            let shared_out = rebalance::sharing(&*self.log, &self.settings) != Sharing::Static;
+            let stop = Stop::new(until, shutdown, over, shared_out, txns.len() as u32);
+            self.run_threads(&shared, txns, &stop)
+        })
     }
 
-    /// Makes topics and takes the transactional ids over: what threads share, and a producer for each.
+    /// Makes topics and takes the transactional ids over: what threads share, and a producer for each. No longer
+    /// than until the run is `over`.
     pub(crate) fn prepare(
         &self,
         until: Until,
         progress: &Progress,
+        over: &Arc<AtomicBool>,
     ) -> Result<(Arc<Shared<M>>, Vec<Txn>), Error> {
         check(&self.settings)?;
         let counts = topics::ensure(&*self.log, &self.topology)?;
@@ -159,7 +169,21 @@ impl<M: Clone + Send + 'static> App<M> {
         let n = self.settings.n_threads.min(widest.max(1));
         let mut ids = rebalance::transactional_ids(self.topology.name(), &self.settings, widest.max(1));
         // Every id is taken over before any note is read: an earlier run can commit nothing in between.
-        let patience = Patience { clock: Arc::clone(&self.clock), deadline: self.settings.txn_deadline };
+        let patience = Patience {
+            clock: Arc::clone(&self.clock),
+            deadline: self.settings.txn_deadline,
+            timeout: self.settings.txn_timeout,
+            over: Arc::clone(over),
+        };
+        let fenced_by_id = rebalance::sharing(&*self.log, &self.settings) == Sharing::Static;
+        if fenced_by_id {
+            end::wait_for_members(
+                &*self.log,
+                self.topology.name(),
+                self.settings.session_timeout,
+                &patience,
+            )?;
+        }
         let mut txns = Vec::new();
         for id in &ids[..n as usize] {
             txns.push(rebalance::producer(&*self.log, &self.settings, id, &patience)?);
@@ -167,7 +191,6 @@ impl<M: Clone + Send + 'static> App<M> {
         // A run with more threads may be asleep somewhere: what it has begun must not end after all. In a group
         // its generation sees to that.
         let spare = ids.split_off(n as usize);
-        let fenced_by_id = rebalance::sharing(&*self.log, &self.settings) == Sharing::Static;
         for id in spare.iter().filter(|_| fenced_by_id) {
             drop(Txn::new(&*self.log, id, &patience)?);
         }
@@ -196,20 +219,20 @@ impl<M: Clone + Send + 'static> App<M> {
         let n = txns.len() as u32;
         os::scope(|scope| {
             let restorer = scope.spawn(|| {
-                let _alarm = Alarm(&stop.failed);
+                let _alarm = Alarm(&stop.over);
                 Worker::new(Arc::clone(shared)).run();
             });
             let mut threads = Vec::new();
             for (index, txn) in (0..).zip(txns) {
                 let run = move || {
                     let outcome = self.run_thread(shared, txn, index, n, stop);
-                    stop.failed.fetch_or(outcome.is_err(), Ordering::AcqRel);
+                    stop.over.fetch_or(outcome.is_err(), Ordering::AcqRel);
                     outcome
                 };
                 threads.push(scope.spawn(run));
             }
             let watched = stop.watch(shared);
-            stop.failed.fetch_or(watched.is_err(), Ordering::AcqRel);
+            stop.over.fetch_or(watched.is_err(), Ordering::AcqRel);
             let joined = (0..).zip(threads).map(|(thread, handle)| {
                 handle.join().unwrap_or_else(|panic| {
                     let reason = graph::panicked(&*panic);
@@ -234,7 +257,7 @@ impl<M: Clone + Send + 'static> App<M> {
         of: u32,
         stop: &Stop<'_>,
     ) -> Result<(), Error> {
-        let _alarm = Alarm(&stop.failed);
+        let _alarm = Alarm(&stop.over);
         let thread = StreamThread::new(Arc::clone(shared), txn, index, of, self.clock.mono())?;
         let mut thread = thread.restored_elsewhere();
         loop {
@@ -265,10 +288,11 @@ impl Drop for Alarm<'_> {
 }
 
 fn check(settings: &Settings) -> Result<(), Error> {
-    let rules: [(&'static str, u128, u128, &'static str); 3] = [
+    let rules: [(&'static str, u128, u128, &'static str); 4] = [
         ("n_threads", settings.n_threads.into(), 1, "at least 1"),
         ("take_max", settings.take_max as u128, 1, "at least 1"),
         ("txn_deadline", settings.txn_deadline.as_millis(), 100, "at least 100 ms"),
+        ("txn_timeout", settings.txn_timeout.as_millis(), 1_000, "at least 1 s"),
     ];
     for (name, value, least, rule) in rules {
         if value < least {

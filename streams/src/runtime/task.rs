@@ -391,6 +391,13 @@ impl<M: Clone + 'static> Task<M> {
         self.merge.channels().iter().filter(|channel| channel.origin == 0).map(|channel| &channel.tp)
     }
 
+    /// The inputs from which what has been read for good may be deleted, and where it stands in them.
+    pub(crate) fn purged_inputs(&self) -> Vec<(Tp, Offset)> {
+        let sources = || self.sources.iter().filter_map(|id| self.topology.node(*id).source());
+        let purged = |tp: &Tp| sources().any(|source| source.purged && source.topic == tp.topic);
+        self.position().offsets().into_iter().filter(|(tp, _)| purged(tp)).collect()
+    }
+
     /// Has it processed anything since its last epoch?
     pub(crate) fn has_progress(&self) -> bool {
         let mut channels = self.merge.channels().iter().zip(&self.from);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::error::{Error, LogError, SendError, TxnError};
 use crate::log::{Acks, Answer, Consumer, ConsumerOptions, GroupEvent, Log, Tp};
+use crate::record::Offset;
 use crate::runtime::commit::Edge;
 use crate::runtime::merge::Pick;
 use crate::runtime::metrics::{Counter, Progress};
@@ -135,6 +136,7 @@ pub(crate) struct StreamThread<M> {
     unsettled: bool,
     pub(crate) committed_at: Mono,
     pub(crate) checkpoint_at: Mono,
+    pub(crate) purged_at: Mono,
     /// Records of the open epoch, and the bytes of its outputs.
     pub(crate) records: u64,
     pub(crate) bytes: usize,
@@ -175,6 +177,7 @@ impl<M: Clone + 'static> StreamThread<M> {
             unsettled: false,
             committed_at: now,
             checkpoint_at: now,
+            purged_at: now,
             records: 0,
             bytes: 0,
             acks: Acks::new(),
@@ -512,6 +515,19 @@ fn consumer<M>(shared: &Shared<M>, (index, of): (u32, u32)) -> Result<Box<dyn Co
 }
 
 impl<M: Clone + 'static> Assigned<M> {
+    /// Where its purged inputs need not be read again before, if that is known. `local`: the log has its checkpoints.
+    pub(crate) fn done_with(&self, local: bool) -> Vec<(Tp, Offset)> {
+        let task = &self.task;
+        let kept_elsewhere = match local {
+            true => self.checkpoint_epoch == task.epoch,
+            false => task.stores.0.iter().all(|slot| slot.changelog),
+        };
+        if !kept_elsewhere || task.has_progress() {
+            return Vec::new();
+        }
+        task.purged_inputs()
+    }
+
     fn is_running(&self) -> bool {
         matches!(self.task.state, TaskState::Running | TaskState::Suspended)
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::error::{Error, SendError, TxnClass, TxnError};
@@ -75,28 +76,36 @@ pub(crate) struct Txn {
     patience: Patience,
 }
 
-/// How long a call is repeated that says that it may succeed later.
+/// How long the log is waited for.
 #[derive(Clone)]
 pub(crate) struct Patience {
     pub(crate) clock: Arc<dyn Clock>,
+    /// How long a call is repeated that says that it may succeed later.
     pub(crate) deadline: Duration,
+    /// How long a transaction may be open.
+    pub(crate) timeout: Duration,
+    /// The run is to end: a cluster that is away is waited for no longer.
+    pub(crate) over: Arc<AtomicBool>,
 }
 
 impl Txn {
     /// Takes the transactional id over: whoever held it changes nothing any more, and what it left open is
     /// settled.
     pub(crate) fn new(log: &dyn Log, id: &str, patience: &Patience) -> Result<Txn, Error> {
-        let options = ProducerOptions { transactional_id: Some(id.to_owned()) };
-        let (outage, began) = (patience.of_an_outage(), patience.clock.mono());
+        let transaction_timeout = patience.timeout;
+        let options = ProducerOptions { transactional_id: Some(id.to_owned()), transaction_timeout };
+        let began = patience.clock.mono();
         let mut n = 0;
         loop {
             n += 1;
             let mut producer = log.producer(&options)?;
-            let again = n < INITS && patience.clock.mono().since(began) < outage.deadline;
-            match outage.retry(|| producer.init()) {
+            let again = n < INITS && patience.clock.mono().since(began) < patience.outage();
+            match patience.outlast(|| producer.init()) {
                 // Whatever became of it, another producer does it again.
-                Err(e) if again && e.class() == TxnClass::Unknown => patience.clock.pause(INIT_PAUSE),
-                result => return Ok(result.map(|()| Txn::of(producer, id, true, patience))?),
+                Err(Error::Txn(e)) if again && e.class() == TxnClass::Unknown => {
+                    patience.clock.pause(INIT_PAUSE);
+                }
+                result => return result.map(|()| Txn::of(producer, id, true, patience)),
             }
         }
     }
@@ -104,7 +113,7 @@ impl Txn {
     /// A producer without transactions; the id is a name for messages and notes.
     pub(crate) fn plain(log: &dyn Log, id: &str, patience: &Patience) -> Result<Txn, Error> {
         let mut producer = log.producer(&ProducerOptions::default())?;
-        patience.of_an_outage().retry(|| producer.init())?;
+        patience.outlast(|| producer.init())?;
         Ok(Txn::of(producer, id, false, patience))
     }
 
@@ -233,20 +242,45 @@ impl Txn {
 }
 
 impl Patience {
-    /// For a call that loses nothing by waiting: a cluster may be away for longer than a transaction may take.
-    fn of_an_outage(&self) -> Patience {
-        Patience { deadline: self.deadline.max(OUTAGE), ..self.clone() }
+    /// How long a call may take that loses nothing by waiting: a cluster may be away for longer than a transaction
+    /// may take.
+    fn outage(&self) -> Duration {
+        self.deadline.max(OUTAGE)
     }
 
-    /// Repeats a call as long as it says that it may succeed later, until the deadline. By a clock that stands
-    /// still, the pauses alone count.
-    pub(crate) fn retry<R>(&self, mut call: impl FnMut() -> Result<R, TxnError>) -> Result<R, TxnError> {
+    /// Is the run to end?
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Such a call, unless the run is to end.
+    fn outlast<R>(&self, call: impl FnMut() -> Result<R, TxnError>) -> Result<R, Error> {
+        match self.repeat(self.outage(), || self.is_over(), call) {
+            Err(e) if self.is_over() && matches!(e.class(), TxnClass::Retriable | TxnClass::Unknown) => {
+                Err(Error::Outage { reason: e.to_string() })
+            }
+            result => Ok(result?),
+        }
+    }
+
+    /// Repeats a call as long as it says that it may succeed later, until the deadline.
+    pub(crate) fn retry<R>(&self, call: impl FnMut() -> Result<R, TxnError>) -> Result<R, TxnError> {
+        self.repeat(self.deadline, || false, call)
+    }
+
+    /// By a clock that stands still, the pauses alone count.
+    fn repeat<R>(
+        &self,
+        deadline: Duration,
+        ends: impl Fn() -> bool,
+        mut call: impl FnMut() -> Result<R, TxnError>,
+    ) -> Result<R, TxnError> {
         let started = self.clock.mono();
         let mut paused = Duration::ZERO;
         loop {
-            let late = paused.max(self.clock.mono().since(started)) >= self.deadline;
+            let late = paused.max(self.clock.mono().since(started)) >= deadline;
             match call() {
-                Err(e) if e.class() == TxnClass::Retriable && !late => self.clock.pause(PAUSE),
+                Err(e) if e.class() == TxnClass::Retriable && !late && !ends() => self.clock.pause(PAUSE),
                 result => return result,
             }
             paused += PAUSE;
@@ -259,6 +293,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::log::memory::MemoryLog;
     use crate::time::Mono;
 
     #[test]
@@ -287,9 +322,14 @@ mod tests {
         fn pause(&self, _: Duration) {}
     }
 
+    fn patience(clock: Arc<dyn Clock>) -> Patience {
+        let (deadline, timeout) = (Duration::from_millis(20), Duration::from_secs(10));
+        Patience { clock, deadline, timeout, over: Arc::default() }
+    }
+
     fn tries(class: TxnClass, call_takes: Duration) -> u32 {
         let clock = Arc::new(Slow(Mutex::default(), call_takes));
-        let patience = Patience { clock, deadline: Duration::from_millis(20) };
+        let patience = patience(clock);
         let mut n = 0;
         let failed = patience.retry(|| {
             n += 1;
@@ -304,6 +344,34 @@ mod tests {
         assert_eq!(tries(TxnClass::Retriable, Duration::ZERO), 5);
         assert_eq!(tries(TxnClass::Abort, Duration::ZERO), 1);
         assert_eq!(tries(TxnClass::Unknown, Duration::ZERO), 1);
+    }
+
+    /// The clock of a log in memory.
+    struct OfLog(MemoryLog);
+
+    impl Clock for OfLog {
+        fn mono(&self) -> Mono {
+            Mono(self.0.now())
+        }
+
+        fn pause(&self, time: Duration) {
+            self.0.advance(time);
+        }
+    }
+
+    #[test]
+    fn a_cluster_that_is_away_is_waited_for_until_the_run_is_to_end() {
+        let log = MemoryLog::simulated(1);
+        let patience = patience(Arc::new(OfLog(log.clone())));
+        log.stop(Duration::from_secs(60), false);
+        assert!(Txn::new(&log, "id", &patience).is_ok(), "longer than any deadline of a transaction");
+        assert!(log.now() >= Duration::from_secs(60));
+        log.stop(Duration::from_secs(60), false);
+        patience.over.store(true, Ordering::Release);
+        let began = log.now();
+        let ended = Txn::new(&log, "id", &patience).err().expect("nobody answers");
+        assert!(matches!(ended, Error::Outage { .. }), "{ended}");
+        assert!(log.now() - began < Duration::from_secs(10), "{:?}", log.now() - began);
     }
 
     #[test]

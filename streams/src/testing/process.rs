@@ -83,7 +83,7 @@ impl<M: Clone + Send + 'static> Process<M> {
         #[cfg(feature = "sabotage")]
         let app = app.checkpoint_first(site.sabotage == Some(Sabotage::CheckpointFirst));
         let progress = Progress::default();
-        let (shared, txns) = app.on_edge(on_edge).prepare(Until::Shutdown, &progress)?;
+        let (shared, txns) = app.on_edge(on_edge).prepare(Until::Shutdown, &progress, &Arc::default())?;
         let of = txns.len() as u32;
         let mut threads = Vec::new();
         for (index, txn) in (0..).zip(txns) {

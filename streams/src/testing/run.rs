@@ -483,7 +483,7 @@ fn is_excused(e: &Error) -> bool {
 
 /// Another process has taken its name in the group.
 fn is_replaced(e: &Error) -> bool {
-    matches!(e, Error::Log(LogError::Client { what, .. }) if what == "membership")
+    matches!(e, Error::Log(LogError::MemberFenced))
 }
 
 /// Short epochs, of a length that the seed decides.

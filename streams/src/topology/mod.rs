@@ -118,6 +118,8 @@ pub struct Source<M> {
     pub(crate) origins: Origins,
     pub(crate) idle: Idle,
     pub(crate) headers: bool,
+    /// What has been read for good may be deleted.
+    pub(crate) purged: bool,
 }
 
 impl<M> Source<M> {
@@ -132,6 +134,7 @@ impl<M> Source<M> {
             origins: Origins::One,
             idle: Idle::Wait,
             headers: true,
+            purged: false,
         }
     }
 

@@ -15,12 +15,13 @@ pub struct Repartition<M> {
     codec: Arc<dyn Codec<M>>,
     rank: u16,
     partitions: Option<u32>,
+    purged: bool,
 }
 
 impl<M> Repartition<M> {
     /// With as many partitions as the input, and rank 0 where they arrive.
     pub fn new(name: &str, codec: Arc<dyn Codec<M>>) -> Repartition<M> {
-        Repartition { name: name.to_owned(), codec, rank: 0, partitions: None }
+        Repartition { name: name.to_owned(), codec, rank: 0, partitions: None, purged: false }
     }
 
     /// The rank of the source at which they arrive, where another one is merged with it.
@@ -31,6 +32,15 @@ impl<M> Repartition<M> {
     /// How many partitions the topic has.
     pub fn partitions(self, partitions: u32) -> Repartition<M> {
         Repartition { partitions: Some(partitions), ..self }
+    }
+
+    /// Records that no recovery will read again are deleted from the topic, every
+    /// [`purge_interval`](crate::settings::Settings::purge_interval): those before the positions that the tasks behind
+    /// it have committed. Only where each of their stores has a changelog, or the log keeps the state; elsewhere a lost
+    /// disk is replaced by reading the topic from its beginning, so it stays. What is deleted, `verify` cannot run
+    /// again.
+    pub fn purged(self) -> Repartition<M> {
+        Repartition { purged: true, ..self }
     }
 }
 
@@ -47,7 +57,7 @@ where
         through: Repartition<M>,
         f: impl Fn(&Record<V>) -> Key + Send + Sync + 'static,
     ) -> Stream<M, V> {
-        let Repartition { name, codec, rank, partitions } = through;
+        let Repartition { name, codec, rank, partitions, purged } = through;
         let f = Arc::new(f);
         let make: MakeProcessor<M> = Arc::new(move || {
             let f = Arc::clone(&f);
@@ -60,7 +70,8 @@ where
         let sink = Sink::topic(topic.as_str(), Arc::clone(&codec));
         let sink = Sink { partitions, derived: true, repartition: true, ..sink };
         parts.node(&format!("{name}-out"), vec![key_by], NodeKind::Sink(sink));
-        let source = Source { rank, origins: Origins::Upstream, ..Source::topic(topic.as_str(), codec) };
+        let source =
+            Source { rank, origins: Origins::Upstream, purged, ..Source::topic(topic.as_str(), codec) };
         let source = parts.node(&format!("{name}-in"), Vec::new(), NodeKind::Source(source));
         drop(parts);
         self.at(source)

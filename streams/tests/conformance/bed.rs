@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use lobstream_streams::error::SendError;
 use lobstream_streams::log::embedded::{EmbeddedLog, Options};
+use lobstream_streams::log::memory::MemoryLog;
 use lobstream_streams::log::{
     Answer, Assignment, Consumer, ConsumerOptions, Log, Producer, ProducerOptions, TopicName, TopicSpec, Tp,
     open,
 };
 use lobstream_streams::record::{Batch, Header, Offset, OutRecord};
+use lobstream_streams::settings::GroupProtocol;
 use lobstream_streams::time::Ts;
 
 /// Event time of the first record of every test.
@@ -24,6 +26,10 @@ pub(crate) struct Bed {
     prefix: String,
     /// What is committed is readable at once, by everyone. A broker takes its time.
     pub(crate) prompt: bool,
+    /// By which members of a group agree.
+    pub(crate) protocol: GroupProtocol,
+    /// A log whose time is its own.
+    clock: Option<MemoryLog>,
     /// Removed when the test is over.
     _dir: Option<tempfile::TempDir>,
 }
@@ -43,16 +49,17 @@ impl Bed {
     pub(crate) fn embedded(_test: &str) -> Option<Bed> {
         let dir = tempfile::tempdir().expect("temporary folder");
         let log = EmbeddedLog::open(dir.path(), &Options::default()).expect("a new log opens");
-        Some(Bed { log: Arc::new(log), prefix: "t".to_owned(), prompt: true, _dir: Some(dir) })
+        Some(Bed { _dir: Some(dir), ..Bed::of(Arc::new(log)) })
     }
 
     pub(crate) fn memory(_test: &str) -> Option<Bed> {
-        Some(Bed {
-            log: open("memory:").expect("a new log"),
-            prefix: "t".to_owned(),
-            prompt: true,
-            _dir: None,
-        })
+        let log = MemoryLog::default();
+        Some(Bed { clock: Some(log.clone()), ..Bed::of(Arc::new(log)) })
+    }
+
+    fn of(log: Arc<dyn Log>) -> Bed {
+        let (prefix, protocol) = ("t".to_owned(), GroupProtocol::Classic);
+        Bed { log, prefix, prompt: true, protocol, clock: None, _dir: None }
     }
 
     /// The broker that `LOBSTREAM_TEST_KAFKA` names, with topics, groups and ids that no other run has.
@@ -64,7 +71,20 @@ impl Bed {
         let log = open(&format!("kafka://{brokers}")).expect("the broker answers");
         let unique = tempfile::Builder::new().prefix("conf").rand_bytes(8).tempdir().expect("a name");
         let unique = unique.path().file_name().expect("it has a name").to_string_lossy().into_owned();
-        Some(Bed { log, prefix: format!("{unique}-{test}"), prompt: false, _dir: None })
+        Some(Bed { prefix: format!("{unique}-{test}"), prompt: false, ..Bed::of(log) })
+    }
+
+    /// The same, with groups that the broker shares out (KIP-848).
+    pub(crate) fn kafka_by_broker(test: &str) -> Option<Bed> {
+        Bed::kafka(test).map(|bed| Bed { protocol: GroupProtocol::Consumer, ..bed })
+    }
+
+    /// Lets time go by for the log.
+    pub(crate) fn pass(&self, time: Duration) {
+        match &self.clock {
+            Some(log) => log.advance(time),
+            None => sleep(time),
+        }
     }
 
     pub(crate) fn name(&self, what: &str) -> String {
@@ -89,7 +109,7 @@ impl Bed {
     }
 
     pub(crate) fn transactional(&self, id: &str) -> Box<dyn Producer> {
-        let options = ProducerOptions { transactional_id: Some(self.name(id)) };
+        let options = ProducerOptions::transactional(&self.name(id));
         let mut producer = self.log.producer(&options).expect("a producer");
         producer.init().expect("earlier holders are fenced");
         producer

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lobstream_streams::error::{LogError, TxnClass, TxnError};
 use lobstream_streams::log::{
-    Answer, Assignment, Commit, ConsumerOptions, GroupEvent, Producer, TopicName, TopicSpec, Tp,
+    Answer, Assignment, Commit, ConsumerOptions, GroupEvent, Producer, ProducerOptions, TopicName, TopicSpec,
+    Tp,
 };
 use lobstream_streams::record::{Batch, Offset};
 use lobstream_streams::time::Ts;
@@ -173,6 +174,25 @@ pub(crate) fn a_fenced_producer_changes_nothing(bed: &Bed) {
     assert_eq!(bed.values(tp, 2), ["owner", "again"]);
 }
 
+/// Where the log hears of a transaction before its end.
+pub(crate) fn a_transaction_that_is_left_open_is_given_up(bed: &Bed) {
+    let tp = &bed.topic("left-open", 1)[0];
+    let (transactional_id, transaction_timeout) = (Some(bed.name("left")), Duration::from_secs(2));
+    let options = ProducerOptions { transactional_id, transaction_timeout };
+    let mut dead = bed.log.producer(&options).expect("a producer");
+    dead.init().expect("nothing to fence");
+    dead.begin().expect("begun");
+    send(&mut *dead, tp, "never");
+    dead.drain(PATIENCE).expect("handed over");
+    bed.write(tp, &["behind"]);
+    let range = bed.log.range(tp).expect("known");
+    assert_eq!((range.stable, range.end), (Offset(0), Offset(2)), "it hides what comes behind it");
+    bed.pass(transaction_timeout);
+    assert_eq!(bed.values(tp, 1), ["behind"]);
+    assert!(finish(&mut *dead).is_err(), "it may not come back");
+    assert_eq!(bed.values(tp, 1), ["behind"]);
+}
+
 pub(crate) fn offsets_and_notes_are_committed_with_the_transaction(bed: &Bed) {
     let (input, output) = (bed.topic("in", 2), bed.topic("out", 1));
     bed.write(&input[0], &["a", "b"]);
@@ -267,6 +287,36 @@ pub(crate) fn an_unknown_topic_is_an_error(bed: &Bed) {
     assert!(bed.log.range(&Tp::new(&name, 0)).is_err());
     let known = &bed.topic("known", 1)[0].topic;
     assert!(bed.log.range(&Tp::new(known, 1)).is_err(), "there is no such partition");
+}
+
+pub(crate) fn what_is_purged_is_gone_and_the_rest_stays(bed: &Bed) {
+    let tp = &bed.topic("purged", 1)[0];
+    for batch in ["abcd", "efgh", "ijkl"] {
+        bed.write(tp, &batch.split("").filter(|s| !s.is_empty()).collect::<Vec<_>>());
+    }
+    bed.log.purge(&[]).expect("nothing to do");
+    bed.log.purge(&[(tp.clone(), Offset(9))]).expect("deleted");
+    bed.log.purge(&[(tp.clone(), Offset(2))]).expect("they are gone");
+    let range = bed.log.range(tp).expect("known");
+    assert!((8..=9).contains(&range.first.0), "whole batches, if not each record: {range:?}");
+    assert_eq!((range.stable, range.end), (Offset(12), Offset(12)));
+    let mut reader = bed.reader(None);
+    start(&mut *reader, tp, range.first.0);
+    let rest = &"abcdefghijkl"[range.first.0 as usize..];
+    assert_eq!(texts(&read_on(&mut *reader, tp, rest.len())).concat(), rest);
+    start(&mut *reader, tp, 1);
+    let missed = (0..PATIENCE.as_millis() / 10).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        reader.take(tp, 9, &mut Batch::default()).err()
+    });
+    let have = range.first.0;
+    assert!(
+        matches!(&missed, Some(LogError::HistoryMissing { need: 1, have: h, .. }) if *h == have),
+        "{missed:?}"
+    );
+    bed.write(tp, &["m"]);
+    start(&mut *reader, tp, 12);
+    assert_eq!(texts(&read_on(&mut *reader, tp, 1)), ["m"], "offsets go on");
 }
 
 pub(crate) fn offsets_are_found_by_time(bed: &Bed) {

@@ -91,6 +91,8 @@ fn runs_as_ordered() {
     settings.n_threads = threads.parse().expect("a number");
     settings.checkpoint_interval = Some(Duration::from_millis(checkpoint_ms.parse().expect("a number")));
     settings.take_max = 20;
+    // What a killed child leaves behind is waited for by the next one.
+    (settings.txn_timeout, settings.session_timeout) = (Duration::from_secs(4), Duration::from_secs(6));
     let pause = Duration::from_micros(pause_us.parse().expect("a number"));
     let (edge, nth): (u8, u32) = (edge.parse().expect("a number"), nth.parse().expect("a number"));
     let visits = AtomicU32::new(0);

@@ -28,8 +28,8 @@ fn a_finite_run_waits_for_what_an_open_transaction_hides() {
     let name = bed.topic("out");
     let spec = TopicSpec { name: name.clone(), partitions: PARTITIONS, retention: None, compact: false };
     log.ensure_topic(&spec).expect("made");
-    let transactional_id = Some(format!("{}-killed", bed.app));
-    let mut killed = log.producer(&ProducerOptions { transactional_id }).expect("a producer");
+    let options = ProducerOptions::transactional(&format!("{}-killed", bed.app));
+    let mut killed = log.producer(&options).expect("a producer");
     killed.init().expect("ours");
     killed.begin().expect("begun");
     for tp in (0..PARTITIONS).map(|partition| Tp::new(&name, partition)) {

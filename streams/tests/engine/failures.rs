@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lobstream_streams::error::Error;
-use lobstream_streams::log::{Log, TopicName, TopicSpec};
+use lobstream_streams::log::memory::MemoryLog;
+use lobstream_streams::log::{Assignment, Consumer, ConsumerOptions, Log, Membership, TopicName, TopicSpec};
 use lobstream_streams::record::Record;
 use lobstream_streams::runtime::metrics::Progress;
 use lobstream_streams::runtime::state::AppState;
 use lobstream_streams::runtime::{App, Until};
+use lobstream_streams::settings::{GroupProtocol, Sharing};
 use lobstream_streams::store::StoreRef;
 use lobstream_streams::store::kv::Kv;
 use lobstream_streams::topology::processor::{Context, ProcessError, Processor};
@@ -104,6 +106,51 @@ fn of_two_instances_of_one_name_the_older_one_ends() {
 #[test]
 fn an_instance_of_another_name_takes_over_who_committed_before() {
     the_older_one_ends("other");
+}
+
+fn member(log: &MemoryLog) -> Box<dyn Consumer> {
+    let (protocol, name) = (GroupProtocol::Classic, "member".to_owned());
+    let membership = Membership { protocol, name, session_timeout: Duration::from_secs(6) };
+    let options =
+        ConsumerOptions { group: Some("app".to_owned()), assignment: Assignment::Group(membership) };
+    let mut member = log.consumer(&options).expect("a consumer");
+    member.subscribe(&[TopicName::new("app.a")]).expect("joined");
+    member
+}
+
+/// A group shares all partitions out, those too that somebody takes by their numbers.
+#[test]
+fn partitions_owned_by_number_and_a_group_do_not_go_together() {
+    let (bed, memory) = (Bed::embedded(), MemoryLog::default());
+    let log: Arc<dyn Log> = Arc::new(memory.clone());
+    feed(&bed, &log, WORKLOAD);
+    let mut settings = settings(&bed.dir.path().join("state"));
+    (settings.assignment, settings.session_timeout) = (Sharing::Static, Duration::from_millis(100));
+    let app = app(&bed.app, Protocol::A, &log, &settings);
+    let _first = member(&memory);
+    let error = run(&app).expect_err("it would take the member's partitions");
+    assert!(matches!(&error, Error::GroupMembers { app, n: 1 } if app == "app"), "{error}");
+    memory.advance(Duration::from_secs(7));
+    run(&app).expect("the member was silent for too long");
+    check(&bed, &log);
+
+    let (shutdown, progress) = (AtomicBool::new(false), Progress::default());
+    let ended = std::thread::scope(|scope| {
+        let running = scope.spawn(|| app.run(Until::Shutdown, &shutdown, &progress));
+        while progress.state() != AppState::Running {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let _second = member(&memory);
+        for _ in 0..3_000 {
+            if running.is_finished() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        shutdown.store(true, Ordering::Release);
+        running.join().expect("no panic")
+    });
+    assert!(matches!(ended, Err(Error::GroupMembers { n: 1, .. })), "{ended:?}");
 }
 
 #[test]

@@ -126,8 +126,8 @@ fn an_open_transaction_is_told() {
     let log = bed.open();
     send(&bed, &log, &[("a", KEY, b"1", 100), ("b", KEY, b"2", 300)]);
     live(&bed, &log);
-    let id = Some(format!("{}-stranger", bed.app));
-    let mut producer = log.producer(&ProducerOptions { transactional_id: id }).expect("a producer");
+    let options = ProducerOptions::transactional(&format!("{}-stranger", bed.app));
+    let mut producer = log.producer(&options).expect("a producer");
     producer.init().expect("ready");
     producer.begin().expect("begun");
     let tp = Tp::new(&bed.topic("a"), topic::partition(KEY, PARTITIONS));

@@ -21,6 +21,7 @@ mod ambiguous;
 mod broker;
 mod instance;
 mod kills;
+mod outage;
 mod proxy;
 mod restarts;
 mod scene;

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lobstream_streams::log::topic;
+use lobstream_streams::log::{Tp, topic};
 use lobstream_streams::record::{Header, Record};
+use lobstream_streams::store::kv::Kv;
+use lobstream_streams::store::{Changelog, StoreRef};
+use lobstream_streams::topology::processor::{Context, ProcessError, Processor};
 use lobstream_streams::topology::repartition::Repartition;
 use lobstream_streams::topology::window::Windows;
-use lobstream_streams::topology::{Builder, Source, Topology};
+use lobstream_streams::topology::{Builder, Sink, Source, Topology};
 
 use crate::bed::{Bed, Input, Random};
 use crate::words::{Msg, text};
@@ -19,11 +22,14 @@ const GRACE: i64 = 60;
 
 /// Counts words, whoever said them, per window: the key of the input is the speaker.
 pub(crate) fn by_word() -> Topology<Msg> {
+    by_word_through(Repartition::new("word", text()))
+}
+
+fn by_word_through(through: Repartition<Msg>) -> Topology<Msg> {
     let mut t = Builder::<Msg>::new("app");
     t.beacon_interval(Duration::from_nanos(20));
     let said = t.stream::<String>("said", Source::topic("in", text()));
-    let through = Repartition::new("word", text()).partitions(OUT);
-    let words = said.key_by(through, |record: &Record<String>| record.value.as_str().into());
+    let words = said.key_by(through.partitions(OUT), |record: &Record<String>| record.value.as_str().into());
     let windows = Windows::tumbling(Duration::from_nanos(SIZE as u64), Duration::from_nanos(GRACE as u64));
     words.windowed(windows).late_to(text()).count().named("count").to("out", text());
     t.build().expect("valid")
@@ -167,4 +173,83 @@ fn what_is_written_under_a_new_key_says_whose_it_is() {
         }
     }
     assert_eq!(n, 60);
+}
+
+/// Where the topic of the new keys begins, all partitions together.
+fn first_kept(bed: &Bed) -> u64 {
+    let name = topic::repartition("app", "word");
+    let first = |p| bed.log.range(&Tp::new(&name, p)).expect("known").first.0;
+    (0..OUT).map(first).sum()
+}
+
+type Rows = Vec<Vec<(i64, String, String)>>;
+
+fn results(bed: &Bed) -> Rows {
+    let row = |row: &crate::bed::Row| (row.ts, row.key.clone(), row.text().to_owned());
+    (0..OUT).map(|p| bed.read("out", p).iter().map(row).collect()).collect()
+}
+
+/// Says one part after the other, with a run after each; before the last one the disk is lost, if there is one.
+fn in_parts(bed: &Bed, topology: impl Fn() -> Topology<Msg>) -> (Rows, Vec<u64>) {
+    let mut kept_from = Vec::new();
+    for part in 0..4 {
+        say(bed, &speech(7 + part as u64, part * 2_000, 400));
+        let mut settings = bed.settings();
+        (settings.commit_records_max, settings.take_max) = (90, 40);
+        settings.checkpoint_interval = Some(Duration::from_millis(2));
+        settings.purge_interval = Duration::ZERO;
+        if part == 3 && settings.state_dir.exists() {
+            std::fs::remove_dir_all(&settings.state_dir).expect("removed");
+        }
+        bed.run_with(topology(), settings).expect("a run");
+        kept_from.push(first_kept(bed));
+    }
+    (results(bed), kept_from)
+}
+
+#[test]
+fn records_that_were_read_for_good_leave_the_topic_of_the_new_keys_and_no_result_changes() {
+    for bed in [Bed::memory, Bed::new] {
+        let (expected, kept) = in_parts(&bed(), by_word);
+        assert_eq!(kept, [0; 4], "a topic stays unless it is to be purged");
+        assert!(expected.iter().map(Vec::len).sum::<usize>() > 100);
+        let purged = || by_word_through(Repartition::new("word", text()).purged());
+        let (found, kept) = in_parts(&bed(), purged);
+        assert_eq!(found, expected);
+        assert!(kept[0] > 0 && kept.is_sorted_by(|a, b| a < b), "{kept:?}");
+    }
+}
+
+/// Counts words, for ever.
+struct Tally(StoreRef<Kv>);
+
+impl Processor<Msg> for Tally {
+    fn process(&mut self, ctx: &mut Context<'_, Msg>, r: Record<Msg>) -> Result<(), ProcessError> {
+        let store = ctx.kv(self.0);
+        let n = store.get(&r.key).map_or(1, |n| n.len() + 1);
+        store.put(&r.key, &vec![1; n]);
+        ctx.forward(Record { value: Msg::Word(n.to_string()), ..r });
+        Ok(())
+    }
+}
+
+/// Whoever loses such a task's disk reads the topic from its beginning.
+#[test]
+fn a_topic_that_a_recovery_may_need_is_not_purged() {
+    let topology = |changelog| {
+        let mut t = Builder::<Msg>::new("app");
+        t.beacon_interval(Duration::from_nanos(20));
+        let said = t.stream::<String>("said", Source::topic("in", text()));
+        let through = Repartition::new("word", text()).partitions(OUT).purged();
+        let words = said.key_by(through, |record: &Record<String>| record.value.as_str().into());
+        let store = t.store(Kv::new("tally").changelog(changelog));
+        let tally = t.processor("tally", [words.node()], [store], move || Tally(store));
+        t.sink("out", [tally], Sink::topic("out", text()));
+        t.build().expect("valid")
+    };
+    let (found, kept) = in_parts(&Bed::memory(), || topology(Changelog::Off));
+    assert_eq!(kept, [0; 4]);
+    let (same, purged) = in_parts(&Bed::memory(), || topology(Changelog::On));
+    assert_eq!(found, same);
+    assert!(purged[0] > 0, "{purged:?}");
 }

@@ -21,10 +21,39 @@ pub(super) fn trim(
 ) -> Result<(), StoreError> {
     let keep = i64::try_from(keep.as_nanos()).unwrap_or(i64::MAX);
     let oldest = extent.ts_max.saturating_sub(keep);
+    delete(txn, tables, at, extent, &|batch| batch.eff_max < oldest, budget)
+}
+
+/// Deletes batches all of whose records lie before an offset, never past what a group has committed; the rest of
+/// them another time, if they are many.
+pub(super) fn purge(
+    txn: &mut WriteTxn<'_>,
+    tables: Tables,
+    at: PartitionId,
+    before: u64,
+) -> Result<(), StoreError> {
+    let key = at.key();
+    let Some(mut extent) = txn.view().get(tables.partitions, &key)?.and_then(Extent::decode) else {
+        return Ok(());
+    };
+    let mut budget = BATCHES_PER_TRANSACTION;
+    delete(txn, tables, at, &mut extent, &|batch| batch.end() <= before, &mut budget)?;
+    txn.put(tables.partitions, &key, &extent.encode())
+}
+
+/// Deletes batches from the front as long as they are `old`.
+fn delete(
+    txn: &mut WriteTxn<'_>,
+    tables: Tables,
+    at: PartitionId,
+    extent: &mut Extent,
+    old: &dyn Fn(&StoredBatch<'_>) -> bool,
+    budget: &mut usize,
+) -> Result<(), StoreError> {
     let front = |view: View<'_>| -> Result<Option<(Vec<u8>, u64)>, StoreError> {
         let first = view.prefix(tables.batches, &at.key())?.next().transpose()?;
         let batch = first.and_then(|(key, value)| StoredBatch::decode(key, value).map(|b| (key, b)));
-        Ok(batch.filter(|(_, b)| b.eff_max < oldest).map(|(key, b)| (key.to_vec(), b.end())))
+        Ok(batch.filter(|(_, b)| old(b)).map(|(key, b)| (key.to_vec(), b.end())))
     };
     let mut needed = None;
     while *budget > 0 {

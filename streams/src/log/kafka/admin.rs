@@ -1,17 +1,19 @@
-//! Making topics, and refusing those that would lose what is to be kept.
+//! Making topics, refusing those that would lose what is to be kept, and deleting what need not be.
 
 use std::collections::HashMap;
 use std::thread;
 use std::time::Duration;
 
 use futures_executor::block_on;
+use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::cluster::{ANSWER, Cluster};
-use super::log_error;
+use super::{log_error, offset, partition};
 use crate::error::LogError;
-use crate::log::TopicSpec;
+use crate::log::{TopicSpec, Tp};
+use crate::record::Offset;
 
 /// Copies of each partition where there are brokers enough.
 const COPIES: usize = 3;
@@ -19,6 +21,24 @@ const COPIES: usize = 3;
 /// A new topic is known to all brokers a little later; looked for so often, so long apart.
 const LOOKS: u32 = 200;
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+/// Deletes the records before these offsets.
+pub(super) fn purge(cluster: &Cluster, before: &[(Tp, Offset)]) -> Result<(), LogError> {
+    if before.is_empty() {
+        return Ok(());
+    }
+    let failed = |error: &KafkaError| log_error("deletion of records", None, error);
+    let mut list = TopicPartitionList::new();
+    for (tp, at) in before {
+        list.add_partition_offset(tp.topic.as_str(), partition(tp), offset(*at)).map_err(|e| failed(&e))?;
+    }
+    let deleted = cluster.admin(|admin| block_on(admin.delete_records(&list, &options())));
+    let deleted = deleted.map_err(|e| failed(&e))?;
+    for element in deleted.elements() {
+        element.error().map_err(|e| failed(&e))?;
+    }
+    Ok(())
+}
 
 /// Makes the topic or checks the one that exists.
 pub(super) fn ensure_topic(cluster: &Cluster, spec: &TopicSpec) -> Result<(), LogError> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
@@ -12,6 +11,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{Offset as At, TopicPartitionList};
 
+use super::again::Again;
 use super::asking::{Admin, Asking, Client, Plain, Reader};
 use super::{create_time, log_error, partition};
 use crate::error::LogError;
@@ -22,10 +22,8 @@ use crate::time::Ts;
 /// How long one question may take.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
 
-/// A partition that was just made, or moves, has no leader for a moment: it is asked again so often, after
-/// such a pause.
-const ELECTION_TRIES: u32 = 100;
-const ELECTION_PAUSE: Duration = Duration::from_millis(100);
+/// A partition that was just made, or moves, has no leader for a moment.
+const ELECTION: Again = Again { tries: 100, pause: Duration::from_millis(100) };
 
 /// A cluster that has answered once.
 pub(super) struct Cluster {
@@ -135,6 +133,17 @@ impl Cluster {
         found.map_err(failed)
     }
 
+    pub(super) fn members(&self, group: &str) -> Result<usize, LogError> {
+        let found = self.stable.ask(|reader| reader.fetch_group_list(Some(group), ANSWER));
+        let found = found.map_err(|error| log_error(format!("members of group {group}"), None, &error))?;
+        Ok(found
+            .groups()
+            .iter()
+            .filter(|known| known.name() == group)
+            .map(|known| known.members().len())
+            .sum())
+    }
+
     /// Watermarks of a partition that does not exist are waited for in vain: asked first.
     fn check(&self, tp: &Tp) -> Result<(), LogError> {
         if tp.partition < self.partitions(&tp.topic)? {
@@ -156,22 +165,13 @@ impl Cluster {
 }
 
 /// Asks until the partition has a leader.
-fn led<T>(mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+fn led<T>(ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
     use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition, UnknownTopicOrPartition};
-    for _ in 0..ELECTION_TRIES {
-        match ask() {
-            Err(error)
-                if matches!(
-                    error.rdkafka_error_code(),
-                    Some(LeaderNotAvailable | NotLeaderForPartition | UnknownTopicOrPartition)
-                ) =>
-            {
-                thread::sleep(ELECTION_PAUSE);
-            }
-            answer => return answer,
-        }
-    }
-    ask()
+    let no_leader = |error: &KafkaError| {
+        let code = error.rdkafka_error_code();
+        matches!(code, Some(LeaderNotAvailable | NotLeaderForPartition | UnknownTopicOrPartition))
+    };
+    ELECTION.ask(ask, |answer| answer.as_ref().is_err_and(no_leader))
 }
 
 /// An offset that is a place; the client also knows names such as "end".

@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::again::Again;
 use super::cluster::{ANSWER, Cluster, number};
 use super::events::Events;
 use super::inbox::Told;
@@ -26,14 +26,11 @@ use crate::record::{Batch, Offset};
 /// How long one call waits for the offsets of unfinished transactions.
 const STABLE_OFFSETS: Duration = Duration::from_secs(2);
 
-/// A partition that has just been assigned cannot be moved at once; tried again so often, so long apart.
-const MOVES: u32 = 1_000;
-const MOVE_PAUSE: Duration = Duration::from_millis(10);
+/// A partition that has just been assigned cannot be moved at once.
+const MOVES: Again = Again { tries: 1_000, pause: Duration::from_millis(10) };
 
-/// While a group changes it refuses positions for a moment, though the partitions stay ours; tried again so
-/// often, so long apart.
-const COMMITS: u32 = 200;
-const COMMIT_PAUSE: Duration = Duration::from_millis(10);
+/// While a group changes it refuses positions for a moment, though the partitions stay ours.
+const COMMITS: Again = Again { tries: 200, pause: Duration::from_millis(10) };
 
 /// A consumer. The order of its fields is the order in which it lets go: see [`PollThread`].
 pub(super) struct KafkaConsumer {
@@ -114,38 +111,44 @@ impl KafkaConsumer {
     }
 
     fn move_to(&mut self, positions: &[&(Tp, Offset)]) -> Result<(), LogError> {
-        let mut left: Vec<_> = positions.to_vec();
-        for _ in 0..MOVES {
-            let mut list = TopicPartitionList::new();
-            for (tp, at) in &left {
-                add(&mut list, tp, *at, "")?;
-            }
-            let failed = |error| log_error("move of partitions", None, &error);
-            let moved = self.client.seek_partitions(list, ANSWER).map_err(failed)?;
-            let mut again = Vec::new();
-            for position in left {
-                let (tp, at) = position;
-                let element = moved.find_partition(tp.topic.as_str(), partition(tp));
-                match element.map(|e| e.error()) {
-                    Some(Err(error)) if not_yet(&error) => again.push(position),
-                    Some(Err(error)) => {
-                        return Err(log_error(format!("move of {tp}"), Some(&tp.topic), &error));
-                    }
-                    Some(Ok(())) | None => {
-                        if let Some(started) = self.started.get_mut(tp) {
-                            started.reading = Reading::at(*at, started.reading.headers);
-                        }
-                    }
-                }
-            }
-            if again.is_empty() {
-                return Ok(());
-            }
-            left = again;
-            thread::sleep(MOVE_PAUSE);
+        let mut left = positions.to_vec();
+        let moved = MOVES.ask(
+            || {
+                left = self.seek(&left)?;
+                Ok::<_, LogError>(left.len())
+            },
+            |left| matches!(left, Ok(1..)),
+        );
+        if moved? == 0 {
+            return Ok(());
         }
         let reason = "the partition did not start".to_owned();
         Err(LogError::Client { what: "move of partitions".to_owned(), reason, retriable: true })
+    }
+
+    /// Moves what can be moved now, and gives back the rest.
+    fn seek<'a>(&mut self, positions: &[&'a (Tp, Offset)]) -> Result<Vec<&'a (Tp, Offset)>, LogError> {
+        let mut list = TopicPartitionList::new();
+        for (tp, at) in positions {
+            add(&mut list, tp, *at, "")?;
+        }
+        let failed = |error| log_error("move of partitions", None, &error);
+        let moved = self.client.seek_partitions(list, ANSWER).map_err(failed)?;
+        let mut left = Vec::new();
+        for &position in positions {
+            let (tp, at) = position;
+            let element = moved.find_partition(tp.topic.as_str(), partition(tp));
+            match element.map(|e| e.error()) {
+                Some(Err(error)) if not_yet(&error) => left.push(position),
+                Some(Err(error)) => return Err(log_error(format!("move of {tp}"), Some(&tp.topic), &error)),
+                Some(Ok(())) | None => {
+                    if let Some(started) = self.started.get_mut(tp) {
+                        started.reading = Reading::at(*at, started.reading.headers);
+                    }
+                }
+            }
+        }
+        Ok(left)
     }
 
     /// Starts a partition anew that the client has given up, see [`super::queue`].
@@ -294,16 +297,11 @@ impl Consumer for KafkaConsumer {
             return Ok(());
         }
         let list = commits(offsets)?;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.client.commit(&list, CommitMode::Sync) {
-                Err(error) if tries < COMMITS && error.rdkafka_error_code().is_some_and(group_changes) => {
-                    thread::sleep(COMMIT_PAUSE);
-                }
-                result => return result.map_err(|error| log_error("commit of offsets", None, &error)),
-            }
-        }
+        let committed = COMMITS.ask(
+            || self.client.commit(&list, CommitMode::Sync),
+            |result| result.as_ref().is_err_and(group_changes),
+        );
+        committed.map_err(|error| log_error("commit of offsets", None, &error))
     }
 
     fn group(&self) -> Option<GroupMetadata> {
@@ -365,9 +363,9 @@ fn add(list: &mut TopicPartitionList, tp: &Tp, at: Offset, note: &str) -> Result
 }
 
 /// The group is about to go on, or has just done so: this member is counted again in a moment.
-fn group_changes(code: RDKafkaErrorCode) -> bool {
+fn group_changes(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{IllegalGeneration, RebalanceInProgress, StaleMemberEpoch};
-    matches!(code, IllegalGeneration | RebalanceInProgress | StaleMemberEpoch)
+    matches!(error.rdkafka_error_code(), Some(IllegalGeneration | RebalanceInProgress | StaleMemberEpoch))
 }
 
 /// A seek that comes before the partition has started, or while it stops.

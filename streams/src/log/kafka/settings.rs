@@ -3,7 +3,7 @@
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-use crate::log::{Assignment, ConsumerOptions, GroupProtocol, Membership};
+use crate::log::{Assignment, ConsumerOptions, GroupProtocol, Membership, ProducerOptions};
 
 /// Largest record that the client takes, key, value and headers together (`message.max.bytes`).
 pub(super) const RECORD_BYTES_MAX: usize = 1_000_000;
@@ -43,10 +43,6 @@ const PRODUCER: &[(&str, &str)] = &[
 ];
 
 const TRANSACTIONAL: &[(&str, &str)] = &[
-    // The default of 60 s would hold back every reader for that long after a crash.
-    ("transaction.timeout.ms", "10000"),
-    // Below it, so that a lost record is known before the transaction ends.
-    ("message.timeout.ms", "8000"),
     // Tells of every connection that breaks: the end of a transaction may then be repeated, see the producer.
     ("debug", "broker"),
 ];
@@ -99,13 +95,16 @@ pub(super) fn reader(brokers: &str, isolation: &str) -> ClientConfig {
 }
 
 /// A producer's settings, transactional with an id.
-pub(super) fn producer(brokers: &str, transactional_id: Option<&str>) -> ClientConfig {
+pub(super) fn producer(brokers: &str, options: &ProducerOptions) -> ClientConfig {
     let mut config = with(brokers, PRODUCER);
     config.set("message.max.bytes", RECORD_BYTES_MAX.to_string());
-    if let Some(id) = transactional_id {
+    if let Some(id) = &options.transactional_id {
         config.set("transactional.id", id);
-    }
-    if transactional_id.is_some() {
+        // The default of 60 s would hold back every reader for that long after a crash.
+        let timeout = options.transaction_timeout.as_millis();
+        config.set("transaction.timeout.ms", timeout.to_string());
+        // Below it, so that a lost record is known before the transaction ends.
+        config.set("message.timeout.ms", (timeout * 4 / 5).to_string());
         set(&mut config, TRANSACTIONAL);
         config.set_log_level(RDKafkaLogLevel::Debug);
     } else {
@@ -116,7 +115,7 @@ pub(super) fn producer(brokers: &str, transactional_id: Option<&str>) -> ClientC
 
 /// Settings of a producer without a transactional id, for loads.
 pub(super) fn bulk_producer(brokers: &str) -> ClientConfig {
-    let mut config = producer(brokers, None);
+    let mut config = producer(brokers, &ProducerOptions::default());
     set(&mut config, BULK);
     config
 }

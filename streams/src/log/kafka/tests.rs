@@ -56,7 +56,10 @@ impl Bed {
 
     fn producer(&self, id: Option<&str>) -> Box<dyn Producer> {
         let transactional_id = id.map(|id| format!("{}-{id}", self.unique));
-        let mut producer = self.log.producer(&ProducerOptions { transactional_id }).expect("a producer");
+        let mut producer = self
+            .log
+            .producer(&ProducerOptions { transactional_id, ..ProducerOptions::default() })
+            .expect("a producer");
         producer.init().expect("fenced");
         producer
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::coordinator::{Holder, Pid, Refused, TRANSACTION_MAX, Transaction};
+use super::coordinator::{Holder, Pid, Refused, Transaction};
 use super::group::{Group, MemberId};
 use super::network::{Faults, Network, Sabotage};
 use super::partition::{Partition, Produced, Unappended};
@@ -132,8 +132,8 @@ impl Broker {
         Pid(self.pids)
     }
 
-    /// A producer takes an id over.
-    pub(super) fn init(&mut self, id: &str) -> Result<Holder, Refused> {
+    /// A producer takes an id over; its transactions may be open for so long.
+    pub(super) fn init(&mut self, id: &str, timeout: Duration) -> Result<Holder, Refused> {
         if !self.transactions.contains_key(id) {
             let pid = self.next_pid();
             self.transactions.insert(id.to_owned(), Transaction::new(pid));
@@ -142,7 +142,7 @@ impl Broker {
         if self.sabotage == Some(Sabotage::NeverFences) && transaction.holder.epoch > 0 {
             return Ok(transaction.holder);
         }
-        transaction.init().map_err(|(refused, ends)| {
+        transaction.init(timeout).map_err(|(refused, ends)| {
             if ends {
                 self.complete_soon(id);
             }
@@ -187,8 +187,9 @@ impl Broker {
     fn touch(&mut self, id: &str, holder: Holder) -> Result<&mut Transaction, Refused> {
         let began = self.known(id)?.touch(holder)?;
         if began {
-            let (number, name) = (self.known(id)?.number, id.to_owned());
-            self.later(TRANSACTION_MAX, false, Box::new(move |broker| broker.expire(&name, number)));
+            let (name, transaction) = (id.to_owned(), self.known(id)?);
+            let (number, timeout) = (transaction.number, transaction.timeout);
+            self.later(timeout, false, Box::new(move |broker| broker.expire(&name, number)));
         }
         self.known(id)
     }

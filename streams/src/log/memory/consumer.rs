@@ -8,9 +8,10 @@ use super::Inner;
 use super::group::{Heard, MemberId};
 use crate::error::LogError;
 use crate::log::{
-    Answer, Assignment, Commit, Consumer, ConsumerOptions, GroupEvent, GroupMetadata, Taken, TopicName, Tp,
+    Answer, Assignment, Commit, Consumer, ConsumerOptions, GroupEvent, GroupMetadata, Range, Taken,
+    TopicName, Tp,
 };
-use crate::record::Batch;
+use crate::record::{Batch, Offset};
 
 /// How long offsets of unfinished transactions are waited for: longer than such a transaction can be open.
 const STABLE: Duration = Duration::from_secs(30);
@@ -99,9 +100,7 @@ impl MemoryConsumer {
                 self.join()?;
                 Ok(Some(GroupEvent::Lost(std::mem::take(&mut self.held).into_iter().collect())))
             }
-            Heard::Replaced => {
-                Err(failure("membership", "another process has this name in the group", false))
-            }
+            Heard::Replaced => Err(LogError::MemberFenced),
         }
     }
 
@@ -177,7 +176,10 @@ impl Consumer for MemoryConsumer {
             return Ok(Taken::default());
         }
         let partition = broker.partition(tp)?;
-        let stable = partition.range().stable.0;
+        let Range { first, stable: Offset(stable), .. } = partition.range();
+        if *position < first.0 {
+            return Err(LogError::HistoryMissing { tp: tp.to_string(), need: *position, have: first.0 });
+        }
         let (next, n) = partition.read(*position, max, into);
         *position = next;
         Ok(Taken { n, caught_up: next >= stable })

@@ -47,6 +47,8 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Transaction {
     pub(super) holder: Holder,
+    /// How long it may be open before the coordinator aborts it.
+    pub(super) timeout: Duration,
     state: State,
     /// Counts transactions.
     pub(super) number: u64,
@@ -56,15 +58,17 @@ pub(super) struct Transaction {
 impl Transaction {
     pub(super) fn new(pid: Pid) -> Transaction {
         let holder = Holder { pid, epoch: 0 };
-        Transaction { holder, state: State::Empty(None), number: 0, partitions: BTreeSet::new() }
+        let timeout = Duration::ZERO;
+        Transaction { holder, timeout, state: State::Empty(None), number: 0, partitions: BTreeSet::new() }
     }
 
-    /// Hands the id to a new holder. `Concurrent`: what the old one left is being ended first; whether that
+    /// Hands the id to a new holder, whose transactions may be open for so long. `Concurrent`: what the old one left is being ended first; whether that
     /// has to be begun is told by `true`.
-    pub(super) fn init(&mut self) -> Result<Holder, (Refused, bool)> {
+    pub(super) fn init(&mut self, timeout: Duration) -> Result<Holder, (Refused, bool)> {
         match self.state {
             State::Empty(_) => {
                 self.holder.epoch += 1;
+                self.timeout = timeout;
                 Ok(self.holder)
             }
             State::Ongoing => {
@@ -131,17 +135,16 @@ impl Transaction {
     }
 }
 
-/// How long a transaction may be open before the coordinator aborts it.
-pub(super) const TRANSACTION_MAX: Duration = Duration::from_secs(10);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
     #[test]
     fn a_late_end_hits_the_next_transaction_of_the_same_epoch_and_no_other() {
         let mut t = Transaction::new(Pid(1));
-        let holder = t.init().expect("empty");
+        let holder = t.init(TIMEOUT).expect("empty");
         assert_eq!(t.touch(holder), Ok(true));
         assert_eq!((t.end(holder, true), t.end(holder, true)), (Ok(true), Ok(false)), "repeated");
         assert_eq!(t.complete(), Some((true, BTreeSet::new())));
@@ -150,7 +153,7 @@ mod tests {
         assert_eq!(t.touch(holder), Ok(true));
         assert_eq!(t.end(holder, true), Ok(true), "the flaw");
         t.complete();
-        let newer = t.init().expect("empty");
+        let newer = t.init(TIMEOUT).expect("empty");
         assert_eq!(t.touch(newer), Ok(true));
         assert_eq!(t.end(holder, true), Err(Refused::Fenced));
     }
@@ -158,12 +161,12 @@ mod tests {
     #[test]
     fn a_new_holder_waits_until_the_old_transaction_is_aborted() {
         let mut t = Transaction::new(Pid(1));
-        let old = t.init().expect("empty");
+        let old = t.init(TIMEOUT).expect("empty");
         t.touch(old).expect("ours");
-        assert_eq!(t.init(), Err((Refused::Concurrent, true)));
-        assert_eq!(t.init(), Err((Refused::Concurrent, false)));
+        assert_eq!(t.init(TIMEOUT), Err((Refused::Concurrent, true)));
+        assert_eq!(t.init(TIMEOUT), Err((Refused::Concurrent, false)));
         assert_eq!(t.touch(old), Err(Refused::Fenced));
         assert_eq!(t.complete().map(|(commit, _)| commit), Some(false));
-        assert!(t.init().is_ok_and(|new| new.epoch > old.epoch));
+        assert!(t.init(TIMEOUT).is_ok_and(|new| new.epoch > old.epoch));
     }
 }

@@ -110,6 +110,12 @@ impl Group {
         member.is_some_and(|member| member.holder == id.holder) && id.generation == self.generation
     }
 
+    /// How many members there are.
+    pub(super) fn count(&mut self, now: Duration) -> usize {
+        self.expire(now);
+        self.members.len()
+    }
+
     /// Nobody counts as silent before then.
     pub(super) fn wait_until(&mut self, at: Duration) {
         self.members.values_mut().for_each(|member| member.seen = member.seen.max(at));

@@ -76,6 +76,8 @@ struct Sequence {
 
 #[derive(Debug, Default)]
 pub(super) struct Partition {
+    /// What lies before has been deleted.
+    first: u64,
     entries: Vec<Entry>,
     /// First offset of each open transaction.
     open: BTreeMap<Pid, u64>,
@@ -88,7 +90,16 @@ impl Partition {
     pub(super) fn range(&self) -> Range {
         let end = self.entries.len() as u64;
         let stable = self.open.values().copied().min().unwrap_or(end);
-        Range { first: Offset(0), stable: Offset(stable), end: Offset(end) }
+        Range { first: Offset(self.first), stable: Offset(stable), end: Offset(end) }
+    }
+
+    /// Deletes what lies before an offset, but nothing that is not readable yet.
+    pub(super) fn purge(&mut self, before: Offset) {
+        let before = before.0.min(self.range().stable.0).max(self.first);
+        for entry in &mut self.entries[self.first as usize..before as usize] {
+            entry.record = None;
+        }
+        self.first = before;
     }
 
     /// Number of the next record of a producer.

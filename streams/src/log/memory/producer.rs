@@ -19,8 +19,6 @@ use crate::record::{Offset, OutRecord};
 const RECORD_BYTES_MAX: usize = 1_000_000;
 /// Records of a partition that are sent together at the latest.
 const BATCH_MAX: usize = 200;
-/// Longest time until a record is acknowledged.
-const DELIVERY: Duration = Duration::from_secs(8);
 /// Longest call.
 const CALL: Duration = Duration::from_secs(5);
 
@@ -37,6 +35,8 @@ enum State {
 pub(super) struct MemoryProducer {
     inner: Arc<Inner>,
     id: Option<String>,
+    /// How long a transaction may be open.
+    timeout: Duration,
     holder: Holder,
     state: State,
     waiting: BTreeMap<Tp, Vec<Stored>>,
@@ -59,6 +59,7 @@ impl MemoryProducer {
         MemoryProducer {
             inner,
             id,
+            timeout: options.transaction_timeout,
             holder: Holder { pid, epoch: 0 },
             state: if plain { State::Idle } else { State::New },
             waiting: BTreeMap::new(),
@@ -113,7 +114,7 @@ impl MemoryProducer {
         let batch = Arc::new(Produced { pid, epoch, sequence, transactional, records });
         let (id, to, holder) = (self.id.clone(), tp.clone(), self.holder);
         let add = transactional && !self.added.contains(tp);
-        let reply = self.inner.call(call, DELIVERY, move |broker: &mut Broker| {
+        let reply = self.inner.call(call, self.timeout * 4 / 5, move |broker: &mut Broker| {
             if let Some(id) = id.as_deref().filter(|_| add) {
                 broker.add_partition(id, holder, &to).map_err(Ok)?;
             }
@@ -156,7 +157,8 @@ impl Producer for MemoryProducer {
     fn init(&mut self) -> Result<(), TxnError> {
         let Some(id) = self.id.clone() else { return Ok(()) };
         self.expect("init", State::New)?;
-        let reply = self.inner.call("init", CALL, move |broker: &mut Broker| broker.init(&id));
+        let timeout = self.timeout;
+        let reply = self.inner.call("init", CALL, move |broker: &mut Broker| broker.init(&id, timeout));
         match reply.answer {
             Some(Ok(holder)) => {
                 (self.holder, self.state) = (holder, State::Idle);

@@ -101,7 +101,8 @@ pub struct Settings {
     pub purge_interval: Duration,
     /// Records taken from a partition at a time. Default 256, at least 1.
     pub take_max: usize,
-    /// How long a transaction call is tried again, and how long `drain` may take. Default 15 s.
+    /// How long a transaction call is tried again, and how long `drain` may take. Default 15 s. A new producer waits
+    /// longer for a cluster that does not answer, because that loses nothing: 90 s, or until the run is told to stop.
     pub txn_deadline: Duration,
     /// How long a transaction may be open; commits are asked for every `commit_interval`. A process that dies leaves one
     /// behind, which hides what others write until this time is over, or until the process is back under its name.

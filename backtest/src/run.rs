@@ -409,11 +409,16 @@ fn hash(outcome: &Outcome, series: &[Arc<Series>]) -> String {
 fn warnings(series: &[Arc<Series>], config: &RunConfig, trades: &[Trade]) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(rules) = &config.ashare {
-        warnings.push(
-            "limits_approx: limits come from the close before, so they are off on ex-dates, under special treatment \
-             and after a listing; no dividends are booked"
-                .to_owned(),
-        );
+        let told = |s: &&Arc<Series>| s.bars.pre_close.iter().flatten().count() == s.bars.len();
+        warnings.push(if series.iter().filter(told).count() == series.len() {
+            "limits come from pre_close of the files; nothing is booked on ex-dates, and days without limits after a \
+             listing are not known"
+                .to_owned()
+        } else {
+            "limits_approx: limits come from the close before where the files have no pre_close, so they are off on \
+             ex-dates and after a listing; nothing is booked on ex-dates"
+                .to_owned()
+        });
         let capped = config.portfolio.unwrap_or_default().volume_cap.is_some();
         let blind = series.iter().filter(|series| series.bars.volume.iter().all(Option::is_none)).count();
         if capped && blind > 0 {

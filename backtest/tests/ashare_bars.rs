@@ -175,6 +175,7 @@ fn orders_are_cut_to_a_share_of_the_volume_before() {
         low: px,
         close: px,
         volume,
+        ..OwnBar::default()
     };
     let prices = [10.0, 10.0, 10.5, 10.4, 10.3, 10.2];
     let volumes = [Some(20_000.0), None, Some(4_000.0), Some(2_400.0), Some(1e6), Some(1e6)];

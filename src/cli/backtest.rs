@@ -36,7 +36,8 @@ pub struct Backtest {
     pub rules: Option<PathBuf>,
     /// Rules that --bars follow [default: crypto, no rules but fees]: with ashare the limits of the day, whole lots and
     /// fees by date hold, nothing is sold on the day it was bought, nothing is sold short, a fill is a tick of 0.01
-    /// worse, and times without a zone are of Shanghai. Symbols are codes such as 600000.SH.
+    /// worse, and times without a zone are of Shanghai. Symbols are codes such as 600000.SH. Daily bars may have columns
+    /// pre_close and is_st, from which the limits follow.
     #[arg(long, value_enum)]
     pub market: Option<Market>,
     /// Stored signals that the strategy signals follows; default: those of --from.

@@ -3,7 +3,7 @@
 //! Columns are found by name, in any order and case. A time is a date, a date with a time of day, or a number since
 //! 1970 whose digits tell its unit (10 s, 13 ms, 16 µs, 19 ns); without a zone it is UTC, of A shares Shanghai. Symbols
 //! of A shares are codes in any vendor's spelling; their volumes are shares, in the columns of tushare (`vol` or
-//! `trade_date`) lots of 100.
+//! `trade_date`) lots of 100. Of shares `pre_close` and `is_st`, if they are there, tell the limits of the day.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -101,6 +101,9 @@ struct Raw {
     /// Open, high, low, close.
     prices: [Vec<Option<f64>>; 4],
     volume: Option<Vec<Option<f64>>>,
+    /// Of shares: the reference price of the exchange, and whether they are under special treatment.
+    pre_close: Option<Vec<Option<f64>>>,
+    st: Option<Vec<Option<f64>>>,
     /// Is the volume in lots of 100 shares, if these are shares? Tushare's columns are.
     lots: bool,
 }
@@ -130,8 +133,8 @@ fn read(path: &Path, of: Of) -> Result<BTreeMap<String, Vec<OwnBar>>, Error> {
     let file = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|e| wrong(InputKind::Missing, &file, None, e.to_string()))?;
     let raw = match path.extension().and_then(|e| e.to_str()) {
-        Some("csv") => from_csv(&bytes, &file)?,
-        Some("parquet") => from_parquet(bytes, &file)?,
+        Some("csv") => from_csv(&bytes, &file, of)?,
+        Some("parquet") => from_parquet(bytes, &file, of)?,
         Some(_) | None => {
             let what = "bars are read from FILE.csv or FILE.parquet".to_owned();
             return Err(wrong(InputKind::FormatUnknown, &file, None, what));
@@ -167,13 +170,16 @@ struct Columns {
     time: usize,
     prices: [usize; 4],
     volume: Option<usize>,
+    pre_close: Option<usize>,
+    st: Option<usize>,
     symbol: Option<usize>,
     lots: bool,
 }
 
 impl Columns {
-    fn of(names: &[String], file: &str) -> Result<Columns, Error> {
+    fn of(names: &[String], file: &str, of: Of) -> Result<Columns, Error> {
         let at = |wanted: &str| names.iter().position(|name| name.trim().eq_ignore_ascii_case(wanted));
+        let of_shares = |wanted: &str| at(wanted).filter(|_| of == Of::Shares);
         let missing = |column: &str| {
             let what =
                 format!("no column {column}: bars have time, open, high, low, close and may have volume");
@@ -187,25 +193,29 @@ impl Columns {
             time: TIMES.iter().find_map(|name| at(name)).ok_or_else(|| missing("time"))?,
             prices,
             volume: at("volume").or_else(|| at("vol")),
+            pre_close: of_shares("pre_close").or_else(|| of_shares("preclose")),
+            st: of_shares("is_st").or_else(|| of_shares("isst")),
             symbol: at("symbol").or_else(|| at("ts_code")),
             lots: at("vol").or_else(|| at("trade_date")).is_some(),
         })
     }
 }
 
-fn from_csv(bytes: &[u8], file: &str) -> Result<Raw, Error> {
+fn from_csv(bytes: &[u8], file: &str, of: Of) -> Result<Raw, Error> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
     let broken = |e: csv::Error| {
         let line = e.position().map(csv::Position::line);
         wrong(InputKind::Malformed, file, line, e.to_string())
     };
     let names: Vec<String> = reader.headers().map_err(broken)?.iter().map(str::to_owned).collect();
-    let Columns { time, prices, volume, symbol, lots } = Columns::of(&names, file)?;
+    let Columns { time, prices, volume, pre_close, st, symbol, lots } = Columns::of(&names, file, of)?;
     let mut raw = Raw {
         symbol: symbol.map(|_| Vec::new()),
         time: Vec::new(),
         prices: Default::default(),
         volume: volume.map(|_| Vec::new()),
+        pre_close: pre_close.map(|_| Vec::new()),
+        st: st.map(|_| Vec::new()),
         lots,
     };
     for (i, record) in reader.records().enumerate() {
@@ -214,6 +224,8 @@ fn from_csv(bytes: &[u8], file: &str) -> Result<Raw, Error> {
         let cell = |at: usize| record.get(at).unwrap_or_default();
         let number = |at: usize| match cell(at) {
             "" => Ok(None),
+            text if Some(at) == st && text.eq_ignore_ascii_case("true") => Ok(Some(1.0)),
+            text if Some(at) == st && text.eq_ignore_ascii_case("false") => Ok(Some(0.0)),
             text => text.parse().map(Some).map_err(|_| {
                 let what = format!("{} = {text:?} is no number", names[at]);
                 wrong(InputKind::Malformed, file, Some(line), what)
@@ -226,18 +238,21 @@ fn from_csv(bytes: &[u8], file: &str) -> Result<Raw, Error> {
         for (values, at) in raw.prices.iter_mut().zip(prices) {
             values.push(number(at)?);
         }
-        if let (Some(values), Some(at)) = (&mut raw.volume, volume) {
-            values.push(number(at)?);
+        let more = [(&mut raw.volume, volume), (&mut raw.pre_close, pre_close), (&mut raw.st, st)];
+        for (values, at) in more {
+            if let (Some(values), Some(at)) = (values, at) {
+                values.push(number(at)?);
+            }
         }
     }
     Ok(raw)
 }
 
-fn from_parquet(bytes: Vec<u8>, file: &str) -> Result<Raw, Error> {
+fn from_parquet(bytes: Vec<u8>, file: &str, of: Of) -> Result<Raw, Error> {
     let broken = |what: String| wrong(InputKind::Malformed, file, None, what);
     let table = Loose::read(bytes).map_err(broken)?;
     let names = table.names();
-    let Columns { time, prices, volume, symbol, lots } = Columns::of(&names, file)?;
+    let Columns { time, prices, volume, pre_close, st, symbol, lots } = Columns::of(&names, file, of)?;
     let texts = |at: usize| -> Result<Vec<String>, Error> {
         Ok(table.texts(&names[at]).map_err(broken)?.into_iter().map(Option::unwrap_or_default).collect())
     };
@@ -248,6 +263,8 @@ fn from_parquet(bytes: Vec<u8>, file: &str) -> Result<Raw, Error> {
         time: texts(time)?,
         prices: [numbers(open)?, numbers(high)?, numbers(low)?, numbers(close)?],
         volume: volume.map(numbers).transpose()?,
+        pre_close: pre_close.map(numbers).transpose()?,
+        st: st.map(numbers).transpose()?,
         lots,
     })
 }
@@ -265,9 +282,11 @@ impl Raw {
             *place = of.price(price).map_err(|what| bad(format!("{name} = {price} {what}")))?;
         }
         let [open, high, low, close] = ohlc;
+        let cell = |column: &Option<Vec<Option<f64>>>| column.as_ref().and_then(|values| values[i]);
         let unit = if of == Of::Shares && self.lots { 100.0 } else { 1.0 };
-        let volume = self.volume.as_ref().and_then(|values| values[i]).map(|volume| volume * unit);
-        Ok(OwnBar { ts_ms, open, high, low, close, volume })
+        let volume = cell(&self.volume).map(|volume| volume * unit);
+        let (pre_close, st) = (cell(&self.pre_close).filter(|px| *px >= TICK), cell(&self.st) == Some(1.0));
+        Ok(OwnBar { ts_ms, open, high, low, close, volume, pre_close, st })
     }
 }
 
@@ -434,6 +453,22 @@ mod tests {
         assert_eq!(volume("vol", Of::Shares), [Some(1_250.0), None]);
         assert_eq!(volume("volume", Of::Shares), [Some(12.5), None]);
         assert_eq!(volume("vol", Of::Anything), [Some(12.5), None]);
+    }
+
+    #[test]
+    fn columns_that_tell_the_limits_are_read_of_shares_alone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("600000.SH.csv");
+        let rows = "2024-03-01,1,1,1,1,0.98,1\n2024-03-04,1,1,1,1,,False\n2024-03-05,1,1,1,1,1.1,TRUE\n";
+        std::fs::write(&path, format!("date,open,high,low,close,preclose,isST\n{rows}")).expect("written");
+        let bars =
+            |of| dataset(std::slice::from_ref(&path), None, of).expect("bars").series()[0].bars.clone();
+        let shares = bars(Of::Shares);
+        assert_eq!(
+            (shares.pre_close, shares.st),
+            (vec![Some(0.98), None, Some(1.1)], vec![true, false, true])
+        );
+        assert_eq!(bars(Of::Anything).pre_close, [None; 3]);
     }
 
     #[test]

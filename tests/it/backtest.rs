@@ -285,6 +285,14 @@ fn settings_on_bars_are_heard_or_refused() {
     call("", &["--venue", "binance-spot"]).fails(2, &["--venue", "signals"]);
     call(ashare, &["--symbols", "MINE"]).fails(2, &["--symbols", "MINE", "600000.SH"]);
     call(ashare, &["--symbols", "sz000001"]).ok();
+    let days = format!("{ashare}from = \"20200203\"\nto = \"2020-04-10\"\n");
+    let from_ms = config(&days, &[])["from_ms"].as_i64().expect("an instant");
+    assert_eq!(from_ms, 1_580_659_200_000, "midnight of Shanghai");
+    let equity = csv(&format!("{out}/equity.csv"));
+    let ends = (equity[0]["time"].as_str(), equity[equity.len() - 1]["time"].as_str());
+    assert_eq!(ends.0.get(..10).zip(ends.1.get(..10)), Some(("2020-02-03", "2020-04-10")), "closes, in UTC");
+    call(&days, &["--first", "2020-04-20"]).fails(2, &["period is empty", "2020-04-20"]);
+    call(ashare, &["--first", "2030-01-01"]).fails(2, &["no bar lies in the period", "2020-01-01"]);
 }
 
 /// Thresholds judged on stored rows are the signals that a run with them stored.

@@ -225,3 +225,23 @@ fn wrong_days_and_wrong_files_are_told() {
     fs::write(&bad, text(&bars("600009.SH", 1, 3)).replace(",low,", ",lowest,")).expect("written");
     lobstream(&["daily", "import", "bars", "--dir", &dir, &bad]).fails(4, &["bad.csv", "low"]);
 }
+
+#[test]
+fn stocks_of_beijing_are_imported_and_let_into_pools_by_their_board() {
+    let folder = Folder::new();
+    let (dir, file, boards) = (folder.path("daily"), folder.path("bj.csv"), folder.path("boards.toml"));
+    fs::write(&file, text(&bars("830799.BJ", 9, 60))).expect("written");
+    fs::write(&boards, "[daily]\nboards = [\"bse\"]\n").expect("written");
+    import(&[file], &dir);
+    let last = day(59);
+    let explain = |more: &[&str]| {
+        let args = ["daily", "run", "--dir", &dir, "--date", &last, "--explain", "830799.BJ"];
+        lobstream(&[&args, more].concat()).ok()
+    };
+    assert!(explain(&[]).contains("830799.BJ not in the pool: board"), "left out by default");
+    let named = explain(&["--config", &boards]);
+    assert!(named.contains("830799.BJ") && !named.contains("pool: board"), "{named}");
+    let row =
+        lobstream(&["daily", "table", "stock_bollinger_data", "--dir", &dir, "--symbol", "830799.BJ"]).ok();
+    assert!(row.contains(&last), "{row}");
+}

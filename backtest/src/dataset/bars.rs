@@ -59,6 +59,10 @@ pub struct Bars {
     pub no_volume: Vec<bool>,
     /// What was traded, base units: of A shares, shares. Empty where volumes are not known.
     pub volume: Vec<Option<f64>>,
+    /// Of daily bars of A shares: what the exchange reckons the limits of the day from. Empty where not known.
+    pub pre_close: Vec<Option<f64>>,
+    /// Of A shares: under special treatment on the day. Empty where not known.
+    pub st: Vec<bool>,
 }
 
 impl Bars {
@@ -125,7 +129,7 @@ pub struct StoredSignal {
 }
 
 /// A bar of one's own.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct OwnBar {
     /// Window start, ms.
     pub ts_ms: i64,
@@ -139,6 +143,10 @@ pub struct OwnBar {
     pub close: f64,
     /// What was traded: with 0 the bar marks, but fills nothing. `None` if it is not known.
     pub volume: Option<f64>,
+    /// Of daily bars of A shares: the reference price of the exchange. `None` if it is not known.
+    pub pre_close: Option<f64>,
+    /// Of A shares: under special treatment on the day.
+    pub st: bool,
 }
 
 /// The most frequent distance between two bars; row and reason if there is none.
@@ -238,6 +246,8 @@ impl Series {
             series.push_ohlc(bar.ts_ms, ohlc);
             series.bars.no_volume.push(bar.volume.is_some_and(|volume| volume <= 0.0));
             series.bars.volume.push(bar.volume);
+            series.bars.pre_close.push(bar.pre_close);
+            series.bars.st.push(bar.st);
         }
         series.n_rows = bars.len();
         series.factors.resize(series.bars.len());

@@ -78,6 +78,8 @@ impl Series {
         bars.book_ok.truncate(n);
         bars.no_volume.truncate(n);
         bars.volume.truncate(n);
+        bars.pre_close.truncate(n);
+        bars.st.truncate(n);
         self.factors.resize(n);
     }
 

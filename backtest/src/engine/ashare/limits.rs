@@ -19,6 +19,9 @@ pub struct BarLimits {
 /// Less than this apart are equal prices: files write 25.82 in several ways.
 const APART: f64 = 1e-6;
 
+/// Bars of a day tell its reference price; those of other lengths may mean the close of the bar before.
+const DAY_MS: i64 = 86_400_000;
+
 impl BarLimits {
     pub(in crate::engine) fn is_up(&self, px: f64) -> bool {
         px >= self.up - APART
@@ -29,9 +32,9 @@ impl BarLimits {
     }
 }
 
-/// Limits of each bar around the last close of the day before; `None` on the first day, whose reference price is not
-/// known. Bars do not tell an ex-date, special treatment or the day of listing: limits are only about right then.
-/// Those of adjusted prices are a tick narrower, so that a doubtful fill is refused.
+/// Limits of each bar around the reference price of the exchange, where daily bars tell it, else around the last close
+/// of the day before; `None` on the first day without either. A close knows no ex-date, and no bar the day of listing:
+/// limits are only about right then. Those of adjusted prices are a tick narrower, so that a doubtful fill is refused.
 ///
 /// # Errors
 /// A day before the first row of a rule, also of fees: nothing is traded then. A price below a tick.
@@ -48,8 +51,10 @@ pub fn day_limits(series: &Series, rules: &AshareRules) -> Result<Vec<Option<Bar
         let date = Date::of(bars.ts_ms[i]);
         if now != Some(date) {
             covered(series, rules, date)?;
-            let of = |close: f64| rules.limits(&series.symbol, false, date, (close * 100.0).round() as i64);
-            let ticks = close.map(of).transpose()?;
+            let st = bars.st.get(i).copied().unwrap_or(false);
+            let told = bars.pre_close.get(i).copied().flatten().filter(|_| series.step_ms == DAY_MS);
+            let of = |px: f64| rules.limits(&series.symbol, st, date, (px * 100.0).round() as i64);
+            let ticks = told.or(close).map(of).transpose()?;
             today = ticks.map(|t| BarLimits {
                 up: (t.up - tolerance) as f64 / 100.0,
                 down: (t.down + tolerance) as f64 / 100.0,
@@ -73,6 +78,7 @@ fn covered(series: &Series, rules: &AshareRules, date: Date) -> Result<(), Error
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::OwnBar;
 
     fn series(symbol: &str, closes: &[f64]) -> Series {
         let bars: Vec<[f64; 4]> = closes.iter().map(|px| [*px; 4]).collect();
@@ -97,6 +103,29 @@ mod tests {
         let rules = AshareRules::built_in();
         let limits = day_limits(&series("600000.SH", &[23.47, 25.8, 25.805]), &rules).expect("covered");
         assert_eq!(limits[1], Some(BarLimits { up: 25.81, down: 21.13 }));
+    }
+
+    #[test]
+    fn a_reference_price_and_special_treatment_win_over_the_close_before() {
+        let start_ms = "2023-06-05".parse::<Date>().expect("a day").midnight_ms();
+        let bar = |i: i64, pre_close, st| OwnBar {
+            ts_ms: start_ms + i * DAY_MS,
+            open: 10.0,
+            high: 10.0,
+            low: 10.0,
+            close: 10.0,
+            pre_close,
+            st,
+            ..OwnBar::default()
+        };
+        let bars = [bar(0, Some(9.5), false), bar(1, Some(9.0), false), bar(2, None, true)];
+        let limits = |step_ms| {
+            let series = Series::from_own_bars("ashare", "600000.SH", Some(step_ms), &bars).expect("bars");
+            let limits = day_limits(&series, &AshareRules::built_in()).expect("covered");
+            limits.into_iter().map(|l| l.map(|l| (l.up, l.down))).collect::<Vec<_>>()
+        };
+        assert_eq!(limits(DAY_MS), [Some((10.45, 8.55)), Some((9.9, 8.1)), Some((10.5, 9.5))]);
+        assert_eq!(limits(DAY_MS / 2), [None, Some((11.0, 9.0)), Some((10.5, 9.5))]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
-"""A made-up market for scripts/bench-daily: bars of 300 days and trades of the last seven, as CSV.
+"""A made-up market for scripts/bench-daily: bars of 300 days and trades of the last seven, as CSV; with YEARS bars of so many
+years and no trades.
 
-    python benches/peers/daily_market.py STOCKS TRADES FOLDER
+    python benches/peers/daily_market.py STOCKS TRADES FOLDER [YEARS]
 """
 
 import sys
@@ -14,11 +15,13 @@ N_DAYS, N_TICK_DAYS = 300, 7
 
 def main():
     stocks, trades, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    years = int(sys.argv[4]) if len(sys.argv) > 4 else 0
+    first, n_days, n_tick_days = (f"{2025 - years}-01-02", 242 * years, 0) if years else ("2024-01-02", N_DAYS, N_TICK_DAYS)
     rng = np.random.default_rng(7)
     (folder / "ticks").mkdir(parents=True)
     codes = np.array([f"{600000 + i}.SH" if i < stocks // 2 else f"{i - stocks // 2 + 1:06d}.SZ" for i in range(stocks)])
-    days = np.array([str(d).replace("-", "") for d in np.arange("2024-01-02", "2025-12-31", dtype="datetime64[D]")
-                     if d.astype(object).weekday() < 5][:N_DAYS])
+    days = np.array([str(d).replace("-", "") for d in np.arange(first, "2025-12-31", dtype="datetime64[D]")
+                     if d.astype(object).weekday() < 5][:n_days])
     close = np.full(stocks, 20.0)
     frames = []
     for n, day in enumerate(days):
@@ -30,11 +33,11 @@ def main():
         amount = lots * 100 * (high + low) / 2 / 1000
         frames.append(pl.DataFrame(dict(ts_code=codes, trade_date=np.full(stocks, day), open=open_, high=high, low=low,
                                         close=close, pre_close=pre, vol=lots, amount=amount)))
-        if n >= N_DAYS - N_TICK_DAYS:
+        if n >= n_days - n_tick_days:
             ticks(folder / "ticks" / f"trades_{day}.csv", rng, codes, trades, low, high)
     pl.concat(frames).write_csv(folder / "bars.csv")
     pl.DataFrame(dict(ts_code=codes, name=codes, list_date=np.full(stocks, "20100104"))).write_csv(folder / "names.csv")
-    (folder / "days").write_text("\n".join(days[-N_TICK_DAYS:]) + "\n")
+    (folder / "days").write_text("\n".join(days[-n_tick_days:] if n_tick_days else days[[0, -1]]) + "\n")
 
 
 def ticks(path, rng, codes, n, low, high):

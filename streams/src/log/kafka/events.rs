@@ -32,11 +32,15 @@ const BROKEN: &str = "FAIL";
 const IDLE: [&str; 5] =
     ["in state INIT", "in state DOWN", "in state TRY_CONNECT", "in state CONNECT)", "_DESTROY_BROKER"];
 
+/// How it marks the line that says that it has not got its producer id and will ask again.
+const NO_ID: &str = "GETPID";
+
 /// The listener of a client. Errors are kept, so that a call that fails later can say why.
 #[derive(Default)]
 pub(super) struct Events {
     last_error: Mutex<Option<String>>,
     connection_lost: AtomicBool,
+    id_refused: AtomicBool,
     rebalanced: Mutex<Vec<Rebalanced>>,
     closing: AtomicBool,
 }
@@ -50,6 +54,11 @@ impl Events {
     /// Has a connection broken since the last call?
     pub(super) fn connection_was_lost(&self) -> bool {
         self.connection_lost.swap(false, Ordering::Relaxed)
+    }
+
+    /// Has a producer id been refused since the last call?
+    pub(super) fn id_was_refused(&self) -> bool {
+        self.id_refused.swap(false, Ordering::Relaxed)
     }
 
     /// Changes of the group since the last call, in order.
@@ -68,6 +77,9 @@ impl ClientContext for Events {
         use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
         if facility == BROKEN && !IDLE.iter().any(|sign| line.contains(sign)) {
             self.connection_lost.store(true, Ordering::Relaxed);
+        }
+        if facility == NO_ID && matches!(level, Warning) {
+            self.id_refused.store(true, Ordering::Relaxed);
         }
         match level {
             // Nobody must act on a line of the client's: what matters comes back as an error of a call.

@@ -30,6 +30,11 @@ const NAP: Duration = Duration::from_micros(200);
 /// Longest single `init`, `send_offsets` or `abort`; they may be called again.
 const CALL: Duration = Duration::from_secs(5);
 
+/// Between two looks at what the client has been told while it asks for its producer id.
+const INIT_LOOK: Duration = Duration::from_millis(25);
+/// It is doubled with each refusal, up to what the client waits by itself.
+const INIT_LOOK_MAX: Duration = Duration::from_millis(500);
+
 /// Events that wait after the end of a transaction, at most.
 const EVENTS: u32 = 128;
 
@@ -38,6 +43,7 @@ const REPORTS_EVERY: u32 = 64;
 
 /// A producer.
 pub(super) struct KafkaProducer {
+    settings: ClientConfig,
     client: BaseProducer<Deliveries>,
     transactional: bool,
     txn: Txn,
@@ -51,10 +57,9 @@ pub(super) struct KafkaProducer {
 
 impl KafkaProducer {
     pub(super) fn new(settings: &ClientConfig, options: &ProducerOptions) -> Result<KafkaProducer, LogError> {
-        let client = settings
-            .create_with_context(Deliveries::default())
-            .map_err(|error| log_error("producer", None, &error))?;
+        let client = client(settings).map_err(|error| log_error("producer", None, &error))?;
         Ok(KafkaProducer {
+            settings: settings.clone(),
             client,
             transactional: options.transactional_id.is_some(),
             txn: Txn::new(),
@@ -78,6 +83,32 @@ impl KafkaProducer {
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.client.context().seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the transactional id over. While the coordinator settles what its last holder left open, which takes
+    /// some 10 ms, it refuses, and the client would ask again half a second later: a new one asks at once. The one
+    /// before has had its answer, so no request of it can arrive later and take the id back.
+    fn take_id(&mut self) -> Result<(), KafkaError> {
+        let (mut look, mut waited) = (INIT_LOOK, Duration::ZERO);
+        loop {
+            let asked = self.client.init_transactions(look);
+            waited += look;
+            let refused = self.serve_events_of_init();
+            match asked {
+                Err(KafkaError::Transaction(e)) if e.is_retriable() && waited < CALL => {}
+                done => return done,
+            }
+            if refused && self.partitions.is_empty() {
+                self.client = client(&self.settings)?;
+                look = (look * 2).min(INIT_LOOK_MAX);
+            }
+        }
+    }
+
+    /// Was the id refused for now?
+    fn serve_events_of_init(&self) -> bool {
+        self.serve_events();
+        self.client.context().events.id_was_refused()
     }
 
     /// Serves delivery reports until none waits; the number of records still on their way.
@@ -176,7 +207,7 @@ impl Producer for KafkaProducer {
         }
         self.txn.free("init")?;
         self.serve_events();
-        let result = self.client.init_transactions(CALL).map_err(|error| classify("init", &error));
+        let result = self.take_id().map_err(|error| classify("init", &error));
         self.txn.leave("init", result, State::Idle)
     }
 
@@ -300,6 +331,10 @@ impl Producer for KafkaProducer {
         self.seen().acked.fill(None);
         Ok(())
     }
+}
+
+fn client(settings: &ClientConfig) -> Result<BaseProducer<Deliveries>, KafkaError> {
+    settings.create_with_context(Deliveries::default())
 }
 
 fn labelled<'a>(record: &OutRecord<'a>, label: usize) -> BaseRecord<'a, [u8], [u8], usize> {

@@ -53,7 +53,7 @@ impl StoreDefinition for Kv {
 #[derive(Debug, Default)]
 pub struct KvStore {
     slots: ByKey<Slot>,
-    /// The keys of `slots`, from the first range on.
+    /// From the first range on: the keys of `slots` that have a value, and those without one that hide one of the base.
     order: OnceCell<BTreeSet<Key>>,
     /// What is not in `slots` is here.
     base: Option<StoreBase>,
@@ -84,7 +84,7 @@ struct Marks {
     checkpoint: u64,
     in_epoch: Vec<Key>,
     since_checkpoint: Vec<Key>,
-    /// Marked slots without a value, and some that have one again.
+    /// Slots that lost their value since the last checkpoint; some have one again.
     gone: Vec<Key>,
 }
 
@@ -143,7 +143,10 @@ impl KvStore {
 
     /// Entries from `from` on, in order of their keys. The first range sorts all that are held.
     pub fn range_from(&self, from: &[u8]) -> Range<'_> {
-        let order = self.order.get_or_init(|| self.slots.keys().cloned().collect());
+        let order = self.order.get_or_init(|| {
+            let met = self.slots.iter().filter(|(_, slot)| slot.value.is_some() || self.base.is_some());
+            met.map(|(key, _)| key.clone()).collect()
+        });
         let held = order.range::<[u8], _>((Bound::Included(from), Bound::Unbounded));
         Range::new(held, &self.slots, self.base.as_ref().map(|base| (base, from.to_vec())))
     }
@@ -154,7 +157,7 @@ impl KvStore {
         if !self.slots.contains_key(key)
             && let Some(value) = base.get(key)
         {
-            self.slot(Key::new(key)).0.value = Some(value);
+            self.set(&Key::new(key), Some(value));
         }
     }
 
@@ -162,26 +165,30 @@ impl KvStore {
         self.slots.get(key).and_then(Slot::value)
     }
 
-    /// The slot of a key, made if there is none.
-    fn slot(&mut self, key: Key) -> (&mut Slot, &mut Marks) {
-        let slot = match self.slots.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                if let Some(order) = self.order.get_mut() {
-                    order.insert(place.key().clone());
-                }
-                place.insert(Slot::default())
-            }
+    /// Puts a value into the slot of a key, made if there is none; what was there, and the slot.
+    fn set(&mut self, key: &Key, value: Option<Vec<u8>>) -> (Option<Vec<u8>>, &mut Slot, &mut Marks) {
+        let KvStore { slots, order, base, marks, .. } = self;
+        let (slot, is_new) = match slots.entry(key.clone()) {
+            Entry::Occupied(known) => (known.into_mut(), false),
+            Entry::Vacant(place) => (place.insert(Slot::default()), true),
         };
-        (slot, &mut self.marks)
+        let old = std::mem::replace(&mut slot.value, value);
+        let comes = slot.value.is_some() && old.is_none();
+        let goes = slot.value.is_none() && (old.is_some() || is_new);
+        if goes {
+            marks.gone.push(key.clone());
+        }
+        match order.get_mut() {
+            Some(order) if goes && base.is_none() => drop(order.remove(key)),
+            // Where the base may have the key, its absence must be met on the way.
+            Some(order) if comes || goes => drop(order.insert(key.clone())),
+            Some(_) | None => {}
+        }
+        (old, slot, marks)
     }
 
     fn change(&mut self, key: Key, value: Option<Vec<u8>>) {
-        let (slot, marks) = self.slot(key.clone());
-        if value.is_none() {
-            marks.gone.push(key.clone());
-        }
-        let old = std::mem::replace(&mut slot.value, value);
+        let (old, slot, marks) = self.set(&key, value);
         marks.touch(&key, slot);
         self.journal.push((key, old));
     }
@@ -216,20 +223,13 @@ impl Store for KvStore {
 
     fn undo(&mut self, _: Failure) {
         for (key, old) in std::mem::take(&mut self.journal).into_iter().rev() {
-            if old.is_none() {
-                self.marks.gone.push(key.clone());
-            }
-            self.slot(key).0.value = old;
+            self.set(&key, old);
         }
     }
 
     fn load(&mut self, key: &[u8], value: Option<&[u8]>, origin: Origin) -> Result<(), CodecError> {
         let key = Key::new(key);
-        let (slot, marks) = self.slot(key.clone());
-        slot.value = value.map(<[u8]>::to_vec);
-        if value.is_none() {
-            marks.gone.push(key.clone());
-        }
+        let (_, slot, marks) = self.set(&key, value.map(<[u8]>::to_vec));
         match origin {
             Origin::Checkpoint => {}
             Origin::Changelog => marks.touch_for_checkpoint(&key, slot),
@@ -262,9 +262,9 @@ impl Store for KvStore {
                 marks.checkpoint += 1;
                 marks.since_checkpoint = Vec::new();
                 self.dirty_bytes = 0;
+                self.sweep();
             }
         }
-        self.sweep();
     }
 
     fn dirty_bytes(&self) -> usize {

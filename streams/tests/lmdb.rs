@@ -180,17 +180,59 @@ fn power_lost_under_fast_sets_the_store_aside() {
     let [mark] = &marks()[..] else { panic!("{:?}", marks()) };
     // As the disk looks when the machine went down now and came up again.
     fs::write(mark, "the boot before").expect("written");
-    let copy = tempfile::tempdir().expect("temporary folder");
-    for entry in fs::read_dir(dir.path()).expect("readable") {
-        let entry = entry.expect("entry");
-        fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("copied");
-    }
+    let copy = copy_of(dir.path());
     let (env, db) = open(copy.path(), &EnvOptions::default());
     assert!(env.was_discarded());
     assert_eq!(get(&env, db, b"a"), None);
     assert!(copy.path().join("lobstream.lmdb.discarded").exists());
     drop(env);
     assert!(!open(copy.path(), &EnvOptions::default()).0.was_discarded(), "once");
+}
+
+fn copy_of(dir: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("temporary folder");
+    for entry in fs::read_dir(dir).expect("readable") {
+        let entry = entry.expect("entry");
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("copied");
+    }
+    copy
+}
+
+/// A copy that is taken while somebody writes has pages of several commits, as a disk may have after a power cut. If
+/// the machine has been up anew since, none of it is believed.
+#[test]
+fn power_lost_between_writes_sets_every_torn_copy_aside() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let fast = EnvOptions { durability: Durability::Fast, ..EnvOptions::default() };
+    let (env, db) = open(dir.path(), &fast);
+    let done = AtomicBool::new(false);
+    let copies: Vec<_> = thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for n in 0_u32.. {
+                if done.load(Ordering::Relaxed) {
+                    return n;
+                }
+                put(&env, db, &(n % 5_000).to_be_bytes(), &[n as u8; 700]).expect("written");
+            }
+            0
+        });
+        let copies = (0..30).map(|_| {
+            thread::sleep(std::time::Duration::from_millis(10));
+            copy_of(dir.path())
+        });
+        let copies = copies.collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(writer.join().expect("no panic") > 100, "it has written meanwhile");
+        copies
+    });
+    for copy in copies {
+        let mut entries = fs::read_dir(copy.path()).expect("readable").map(|e| e.expect("entry").path());
+        let mark = entries.find(|path| path.to_string_lossy().contains("unsynced."));
+        fs::write(mark.expect("it was not closed"), "the boot before").expect("written");
+        let (env, db) = open(copy.path(), &fast);
+        assert!(env.was_discarded() && keys(&env, db, b"").is_empty());
+        put(&env, db, b"a", b"1").expect("it begins anew");
+    }
 }
 
 #[test]

@@ -3,11 +3,13 @@
 //!
 //! ```text
 //! Subject   how a kind is reached                    Kv · Window · Window by key · Hot (kinds.rs), sessions, joins
-//!   ├ run.rs     the calls, and what must hold       loaded whole or leaning on its checkpoint
+//!   ├ call.rs    what is done to a store
+//!   ├ run.rs     the run, and what must hold         loaded whole or leaning on its checkpoint
 //!   └ refusal    keys that no checkpoint can hold
 //! kept.rs   where checkpoints lie                    LMDB, the disk of a simulation
 //! ```
 
+mod call;
 pub(crate) mod kept;
 mod kinds;
 mod run;

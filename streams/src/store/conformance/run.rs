@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use super::call::{At, Call, Change, Disk, Ends, call, keys};
 use super::{Model, Subject};
 use crate::digest::{Chain, StateDigest};
 use crate::lmdb::{Durability, Env, EnvOptions};
@@ -21,84 +22,13 @@ use crate::record::Offset;
 use crate::store::base::Base;
 use crate::store::checkpoint::{Checkpoint, CheckpointStore, Checkpoints, Guard};
 use crate::store::sums::Sums;
-use crate::store::{Failure, KEY_MAX, Origin, Since, Slot, StoreId, Stores, TaskId};
+use crate::store::{Failure, Origin, Since, Slot, StoreId, Stores, TaskId};
 use crate::time::Ts;
 
 /// Its neighbours, 254 and 256, differ from it in the last byte or in the last but one.
 const TASK: TaskId = TaskId { sub: 0, partition: 255 };
 const ID: StoreId = StoreId(4);
 const CASES: u32 = 60;
-
-#[derive(Clone, Copy, Debug)]
-struct At {
-    window: usize,
-    key: usize,
-}
-
-#[derive(Clone, Debug)]
-enum Change {
-    Put { at: At, n: u16, in_place: bool },
-    Delete(At),
-    Get(At),
-    Expire(At),
-    Take(At),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ends {
-    Well,
-    Badly(Failure),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Disk {
-    NotDue,
-    Full,
-    Writes,
-}
-
-#[derive(Clone, Debug)]
-enum Call {
-    Record(Vec<Change>, Ends),
-    Commit(Disk),
-    /// `lean`: what the checkpoint holds is read when it is asked for.
-    Crash {
-        lean: bool,
-    },
-    LoseDisk,
-    /// Everything is read.
-    Ask,
-}
-
-fn keys() -> [Vec<u8>; 7] {
-    let long = |len| [vec![b'k'; len - 1], vec![0]].concat();
-    [b"".to_vec(), b"a".to_vec(), b"ab".to_vec(), b"b".to_vec(), vec![0], vec![0xff; 4], long(KEY_MAX - 1)]
-}
-
-fn call() -> impl Strategy<Value = Call> {
-    let at = (0..5_usize, 0..7_usize).prop_map(|(window, key)| At { window, key });
-    let change = prop_oneof![
-        8 => (at.clone(), any::<u16>(), any::<bool>())
-            .prop_map(|(at, n, in_place)| Change::Put { at, n, in_place }),
-        3 => at.clone().prop_map(Change::Delete),
-        3 => at.clone().prop_map(Change::Get),
-        1 => at.clone().prop_map(Change::Expire),
-        1 => at.prop_map(Change::Take),
-    ];
-    let ends = prop_oneof![
-        5 => Just(Ends::Well),
-        1 => Just(Ends::Badly(Failure::Refused)),
-        1 => Just(Ends::Badly(Failure::Panicked)),
-    ];
-    let disk = prop_oneof![2 => Just(Disk::NotDue), 1 => Just(Disk::Full), 3 => Just(Disk::Writes)];
-    prop_oneof![
-        8 => (prop::collection::vec(change, 1..6), ends).prop_map(|(changes, ends)| Call::Record(changes, ends)),
-        5 => disk.prop_map(Call::Commit),
-        2 => any::<bool>().prop_map(|lean| Call::Crash { lean }),
-        1 => Just(Call::LoseDisk),
-        1 => Just(Call::Ask),
-    ]
-}
 
 /// See the head of this file.
 pub(crate) fn random_calls_match_the_model<S: Subject>() {

@@ -54,7 +54,8 @@ mod tests {
     fn keys_that_rise_by_one_spread_over_a_table() {
         let n = 1_u64 << 16;
         let hash = |key: &[u8]| BuildHasherDefault::<KeyHasher>::default().hash_one(Key::new(key));
-        let kinds: [(&str, &dyn Fn(u64) -> Vec<u8>); 5] = [
+        type Kind<'a> = (&'a str, &'a dyn Fn(u64) -> Vec<u8>);
+        let kinds: [Kind<'_>; 5] = [
             ("u64 big-endian", &|i| i.to_be_bytes().to_vec()),
             ("u64 little-endian", &|i| i.to_le_bytes().to_vec()),
             ("u32 big-endian", &|i| (i as u32).to_be_bytes().to_vec()),

@@ -424,10 +424,11 @@ fn warnings(series: &[Arc<Series>], config: &RunConfig, trades: &[Trade]) -> Vec
         if capped && blind > 0 {
             warnings.push(format!("{blind} symbols have no volumes: their orders are not capped by volume"));
         }
-        let adjusted = series.iter().filter(|series| series.adjusted).count();
+        let is_adjusted = |series: &Series| (0..series.bars.len()).any(|i| series.is_between_ticks(i));
+        let adjusted = series.iter().filter(|series| is_adjusted(series)).count();
         if adjusted > 0 {
             warnings.push(format!(
-                "{adjusted} symbols have prices between ticks of 0.01, so they are adjusted ones: limits are a tick narrower"
+                "{adjusted} symbols have prices between ticks of 0.01, so they are adjusted ones: after the first of them limits are a tick narrower"
             ));
         }
         warnings.extend(extrapolated(rules));

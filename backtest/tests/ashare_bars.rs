@@ -131,9 +131,11 @@ fn stops_stand_at_ticks() {
 fn limits_of_adjusted_bars_refuse_a_tick_earlier() {
     let traded = [flat(10.0), flat(10.99), flat(10.99)];
     assert!(case(&traded).play().rejections.is_empty(), "a tick below 11");
-    let adjusted = [flat(10.0), flat(10.99), flat(10.995)];
+    let adjusted = [flat(10.004), flat(10.99), flat(10.99)];
     let refused: Vec<_> = case(&adjusted).play().rejections.iter().map(|r| r.cause).collect();
     assert_eq!(refused, ["limit_up"]);
+    let later = [flat(10.0), flat(10.99), flat(10.995)];
+    assert!(case(&later).play().rejections.is_empty(), "what a later bar tells was not known");
 }
 
 #[test]
@@ -163,6 +165,48 @@ fn an_order_is_refused_once_at_a_close() {
     let outcome = Case { fill: Fill::Close, brackets, exit: Some(1), ..case(&bars) }.play();
     let refused: Vec<_> = outcome.rejections.iter().map(|r| (r.what, r.cause)).collect();
     assert_eq!(refused, [("time", "limit_down")]);
+}
+
+/// The rest of a cut sale at a target is sold at what the next open pays, not at the target.
+#[test]
+fn the_rest_of_a_cut_target_does_not_fill_where_nothing_traded() {
+    let bar = |i: i64, [open, high, low, close]: [f64; 4], volume| OwnBar {
+        ts_ms: START_MS + i * DAY_MS,
+        open,
+        high,
+        low,
+        close,
+        volume: Some(volume),
+        ..OwnBar::default()
+    };
+    // 5000 bought at 10.00; the target of 10.50 gaps at 10.80; 1000 a day may be sold.
+    let bars = [
+        bar(0, flat(10.0), 50_000.0),
+        bar(1, flat(10.0), 0.0),
+        bar(2, [10.8, 10.9, 10.7, 10.8], 5_000.0),
+        bar(3, [10.0, 10.1, 9.8, 10.0], 1e6),
+        bar(4, flat(10.0), 1e6),
+    ];
+    let series = Series::from_own_bars("ashare", CODE, Some(DAY_MS), &bars).expect("series");
+    let data = Dataset::from_series(vec![series]).expect("dataset");
+    let brackets = Brackets { tp: Some(0.05), ..Brackets::default() };
+    let config = RunConfig {
+        strategy: StrategyConfig::Own(Own { name: "once", brackets, short: false }),
+        ashare: Some(AshareRules::built_in()),
+        t1: true,
+        slippage: Slippage::None,
+        conventions: Conventions::ASHARE,
+        fill: Fill::Close,
+        portfolio: Some(PortfolioConfig { max_positions: 1, ..PortfolioConfig::default() }),
+        ..RunConfig::default()
+    };
+    let result = run::run_with(&data, &config, |_| Once { bar: 0, exit: 99 }).expect("run");
+    let sold: Vec<_> = result.trades.iter().map(|t| (t.i1, t.exit)).collect();
+    assert!(sold.len() > 1, "{sold:?}");
+    for (i, px) in sold {
+        let OwnBar { low, high, .. } = bars[i];
+        assert!((low..=high).contains(&px), "sold at {px} in a bar of {low} to {high}");
+    }
 }
 
 /// A tenth of what was traded before may be bought in one order, and what that leaves of a sale goes on at the next open.

@@ -182,7 +182,9 @@ impl<'a> Chain<'a> {
     /// # Errors
     /// What the store says.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.store.apply(&std::mem::take(&mut self.waiting))
+        self.store.apply(&self.waiting)?;
+        self.waiting = Default::default();
+        Ok(())
     }
 
     /// Stores the last run of a job, after all that waits.

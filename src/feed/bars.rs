@@ -2,8 +2,8 @@
 //!
 //! Columns are found by name, in any order and case. A time is a date, a date with a time of day, or a number since
 //! 1970 whose digits tell its unit (10 s, 13 ms, 16 µs, 19 ns); without a zone it is UTC, of A shares Shanghai. Symbols
-//! of A shares are codes in any vendor's spelling; their volumes are shares, in the columns of tushare (`vol` or
-//! `trade_date`) lots of 100. Of shares `pre_close` and `is_st`, if they are there, tell the limits of the day.
+//! of A shares are codes in any vendor's spelling; their volumes are shares, in a column `vol` without another
+//! `volume` (tushare's) lots of 100. Of shares `pre_close` and `is_st`, if they are there, tell the limits of the day.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -189,14 +189,16 @@ impl Columns {
         for (place, name) in prices.iter_mut().zip(PRICES) {
             *place = at(name).ok_or_else(|| missing(name))?;
         }
+        let volume = at("volume");
         Ok(Columns {
             time: TIMES.iter().find_map(|name| at(name)).ok_or_else(|| missing("time"))?,
             prices,
-            volume: at("volume").or_else(|| at("vol")),
+            volume: volume.or_else(|| at("vol")),
             pre_close: of_shares("pre_close").or_else(|| of_shares("preclose")),
             st: of_shares("is_st").or_else(|| of_shares("isst")),
             symbol: at("symbol").or_else(|| at("ts_code")),
-            lots: at("vol").or_else(|| at("trade_date")).is_some(),
+            // Only tushare's `vol` counts lots of 100.
+            lots: volume.is_none(),
         })
     }
 }
@@ -285,6 +287,9 @@ impl Raw {
         let cell = |column: &Option<Vec<Option<f64>>>| column.as_ref().and_then(|values| values[i]);
         let unit = if of == Of::Shares && self.lots { 100.0 } else { 1.0 };
         let volume = cell(&self.volume).map(|volume| volume * unit);
+        if let Some(volume) = volume.filter(|volume| !(volume.is_finite() && *volume >= 0.0)) {
+            return Err(bad(format!("volume = {volume} is no quantity")));
+        }
         let (pre_close, st) = (cell(&self.pre_close).filter(|px| *px >= TICK), cell(&self.st) == Some(1.0));
         Ok(OwnBar { ts_ms, open, high, low, close, volume, pre_close, st })
     }
@@ -453,6 +458,22 @@ mod tests {
         assert_eq!(volume("vol", Of::Shares), [Some(1_250.0), None]);
         assert_eq!(volume("volume", Of::Shares), [Some(12.5), None]);
         assert_eq!(volume("vol", Of::Anything), [Some(12.5), None]);
+        let read = |head: &str, row: &str| {
+            let path = dir.path().join("600001.SH.csv");
+            std::fs::write(&path, format!("{head}\n{row}\n")).expect("written");
+            dataset(&[path], None, Of::Shares).map(|data| data.series()[0].bars.volume[0])
+        };
+        let both = read("date,open,high,low,close,vol,volume", "2024-03-01,1,1,1,1,10,1000").expect("bars");
+        let named = read("trade_date,open,high,low,close,volume", "20240301,1,1,1,1,1000").expect("bars");
+        assert_eq!((both, named), (Some(1_000.0), Some(1_000.0)));
+        for odd in ["nan", "inf", "-5"] {
+            let told = read("date,open,high,low,close,volume", &format!("2024-03-01,1,1,1,1,{odd}"));
+            let told = told.expect_err("no quantity").to_string();
+            assert!(
+                told.contains("600001.SH.csv") && told.contains("2") && told.contains("volume"),
+                "{told}"
+            );
+        }
     }
 
     #[test]

@@ -178,9 +178,6 @@ pub struct Series {
     pub known_after_ms: i64,
     /// What its prices are.
     pub basis: Basis,
-    /// Some price stands between ticks of 0.01: of A shares these are prices adjusted for corporate actions. Told by
-    /// all bars at once, and not of mids.
-    pub adjusted: bool,
     /// Its bars; windows without a usable price have none.
     pub bars: Bars,
     /// Finer prices.
@@ -299,7 +296,6 @@ impl Series {
             step_ms,
             known_after_ms: step_ms,
             basis,
-            adjusted: false,
             bars: Bars::default(),
             detail: Detail::default(),
             factors: Factors::default(),
@@ -310,11 +306,15 @@ impl Series {
         }
     }
 
+    /// A price of bar `i` stands between ticks of 0.01: of A shares such prices are adjusted for corporate actions.
+    pub(crate) fn is_between_ticks(&self, i: usize) -> bool {
+        let Bars { open, high, low, close, .. } = &self.bars;
+        [open, high, low, close].iter().any(|px| (px[i] * 100.0 - (px[i] * 100.0).round()).abs() > 1e-6)
+    }
+
     fn push_ohlc(&mut self, ts_ms: i64, [open, high, low, close]: [f64; 4]) {
         let (top, bottom) = (high.max(open).max(close), low.min(open).min(close));
         self.ohlc_repaired += usize::from(top != high || bottom != low);
-        self.adjusted |=
-            [open, high, low, close].iter().any(|px| (px * 100.0 - (px * 100.0).round()).abs() > 1e-6);
         let bars = &mut self.bars;
         bars.ts_ms.push(ts_ms);
         bars.open_ms.push(ts_ms);

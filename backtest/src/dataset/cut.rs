@@ -94,8 +94,19 @@ impl Series {
                 *price = old[*k] * factor;
             }
         }
+        reorder(&mut bars.volume, from, &order);
+        reorder(&mut bars.no_volume, from, &order);
         self.factors.reorder(from, &order);
     }
+}
+
+/// Columns that are not known are empty.
+fn reorder<T: Copy>(column: &mut [T], from: usize, order: &[usize]) {
+    if column.is_empty() {
+        return;
+    }
+    let old = column[from..].to_vec();
+    column[from..].iter_mut().zip(order).for_each(|(value, k)| *value = old[*k]);
 }
 
 impl DailyData {

@@ -406,6 +406,8 @@ impl<'a> BarEngine<'a> {
         let Some(tick) = self.rules.tick else { return slipped };
         // Adjusted prices stand between ticks, before and after.
         let slipped = if tick::is_whole(px, tick) { tick::worse(side, slipped, tick) } else { slipped };
+        let (low, high) = (self.series.bars.low[i], self.series.bars.high[i]);
+        let slipped = slipped.clamp(low, high);
         let limits = self.limits(i);
         tick::clean(match side {
             Side::Long => limits.map_or(slipped, |limits| slipped.min(limits.up - tick)).max(px),
@@ -420,7 +422,8 @@ impl<'a> BarEngine<'a> {
             return self.keep(held, &exit);
         }
         let px = self.exit_price(&held, &exit);
-        let liquidity = if exit.reason == ExitReason::Tp { Liquidity::Maker } else { Liquidity::Taker };
+        let rested = exit.reason == ExitReason::Tp && held.target_reached(exit.px);
+        let liquidity = if rested { Liquidity::Maker } else { Liquidity::Taker };
         let settled = account.close(self.index, px, liquidity);
         self.exited_in = Some(exit.i);
         let Some(left) = account.left(self.index) else { return self.record(held, &exit, px, settled) };
@@ -447,17 +450,19 @@ impl<'a> BarEngine<'a> {
     /// Tells the account how much of the next order the volume before bar `i` allows.
     fn cap<A: Account>(&self, i: usize, account: &mut A) {
         let most = self.rules.volume_cap.and_then(|share| self.series.bars.volume_cap(i, share));
-        if let Some(most) = most {
-            account.cap(self.index, most);
-        }
+        account.cap(self.index, most);
     }
 
-    /// What rests fills at its price; everything else slips, a target that gapped not below itself.
+    /// What rests fills at its price; everything else slips, a target that gapped not below itself. What the volume
+    /// left of a sale at a target is an order like any other once the price is no longer there.
     fn exit_price(&self, held: &Held, exit: &Exit) -> f64 {
         if exit.rests {
             return exit.px;
         }
         let slipped = || self.slipped(held.side.opposite(), exit.px, exit.i);
+        if matches!(exit.reason, ExitReason::Tp | ExitReason::TpGap) && !held.target_reached(exit.px) {
+            return slipped();
+        }
         match exit.reason {
             ExitReason::Tp | ExitReason::Open => exit.px,
             ExitReason::TpGap if held.side == Side::Long => slipped().max(held.tp),

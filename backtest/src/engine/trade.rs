@@ -1,4 +1,4 @@
-//! One row per position: how it began, how it ended, what it earned.
+//! One row per position, or per part of one that was sold apart: how it began, how it ended, what it earned.
 
 use serde::Serialize;
 

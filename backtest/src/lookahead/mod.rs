@@ -77,6 +77,8 @@ pub fn check_with<S: Strategy>(
     let labels = label_guard(config.strategy.factors());
     let mut ends: Vec<i64> =
         data.series().iter().flat_map(|s| (0..s.bars.len()).map(|i| s.known_ms(i))).collect();
+    // Before the period nothing fills.
+    ends.retain(|end| config.from_ms.is_none_or(|from| *end >= from));
     ends.sort_unstable();
     ends.dedup();
     let traced = |data: &Dataset| -> Result<Trace, Error> {
@@ -141,7 +143,7 @@ fn late_reads(result: &RunResult) -> Option<Violation> {
     })
 }
 
-/// Ends of bars at i/21 of all.
+/// Ends at i/21 of these.
 fn cuts(ends: &[i64]) -> Vec<i64> {
     let mut cuts: Vec<i64> =
         (1..=CUTS).filter_map(|i| ends.get((ends.len() * i / (CUTS + 1)).checked_sub(1)?).copied()).collect();

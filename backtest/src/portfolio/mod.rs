@@ -33,8 +33,9 @@ pub struct Settled {
 pub trait Account {
     /// A bar begins: fees may depend on the day.
     fn begin_bar(&mut self, _ts_ms: i64) {}
-    /// Cuts the next order of a symbol to so many base units. Accounts that count in no lots take no notice.
-    fn cap(&mut self, _symbol: usize, _most: i64) {}
+    /// Cuts the next order of a symbol to so many base units, if there is a limit. Accounts that count in no lots take
+    /// no notice.
+    fn cap(&mut self, _symbol: usize, _most: Option<i64>) {}
     /// Does the next close sell anything at all? Called only while the symbol is held.
     fn can_close(&self, _symbol: usize) -> bool {
         true

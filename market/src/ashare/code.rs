@@ -31,11 +31,19 @@ impl Exchange {
     /// The one whose range the first digits of a code fall into; `None` for other markets.
     pub fn of_digits(digits: [u8; 6]) -> Option<Exchange> {
         match digits {
-            [b'4' | b'8', ..] | [b'9', b'2', ..] => Some(Exchange::Bj),
+            _ if is_beijing_share(digits) => Some(Exchange::Bj),
             [b'5' | b'6' | b'9', ..] | [b'1', b'1', ..] => Some(Exchange::Sh),
             [b'0' | b'2' | b'3', ..] | [b'1', b'2' | b'5' | b'6' | b'8', ..] => Some(Exchange::Sz),
             _ => None,
         }
+    }
+}
+
+/// The ranges of Beijing's shares. Its index is 899050; delisted shares are 400, bonds 81, and 880 are indices of vendors.
+fn is_beijing_share(digits: [u8; 6]) -> bool {
+    match digits {
+        [b'4', b'3', ..] | [b'8', b'3' | b'7', ..] | [b'9', b'2', ..] => true,
+        _ => false,
     }
 }
 
@@ -122,8 +130,8 @@ impl StockCode {
         match (self.exchange, &self.digits) {
             (Exchange::Sh, [b'6', b'0' | b'8', ..]) => true,
             (Exchange::Sz, [b'0', b'0', ..] | [b'3', b'0', ..]) => true,
-            (Exchange::Bj, [b'4' | b'8', ..] | [b'9', b'2', ..]) => true,
-            (Exchange::Sh | Exchange::Sz | Exchange::Bj, _) => false,
+            (Exchange::Bj, _) => is_beijing_share(self.digits),
+            (Exchange::Sh | Exchange::Sz, _) => false,
         }
     }
 }
@@ -198,9 +206,21 @@ mod tests {
         for text in ["", "AAPL", "600000.HK", "60000000000", "+1", "sh.+60000", "700001"] {
             assert_eq!(code(text), None, "{text}");
         }
-        let shares = ["600000.SH", "688001.SH", "000001.SZ", "301001.SZ", "830799.BJ"];
+        let shares =
+            ["600000.SH", "688001.SH", "000001.SZ", "301001.SZ", "830799.BJ", "430047.BJ", "920002.BJ"];
         assert!(shares.iter().all(|text| text.parse::<StockCode>().unwrap().is_share()));
-        let others = ["510300.SH", "000300.SH", "900901.SH", "200002.SZ", "159915.SZ", "399001.SZ"];
+        let others = [
+            "510300.SH",
+            "000300.SH",
+            "900901.SH",
+            "200002.SZ",
+            "159915.SZ",
+            "399001.SZ",
+            "899050.BJ",
+            "400001.BJ",
+            "810001.BJ",
+            "880001.BJ",
+        ];
         assert!(!others.iter().any(|text| text.parse::<StockCode>().unwrap().is_share()));
     }
 

@@ -114,7 +114,10 @@ pub(super) fn run_days(
             Ok(steps) => steps.iter().for_each(|s| tally.add(s)),
             Err(e) => {
                 bar.finish_and_clear();
-                chain.flush()?;
+                // What was done before stays done; why it ended is the first error.
+                if let Err(second) = chain.flush() {
+                    note(format!("and what was done before could not be stored: {second}"));
+                }
                 return Err(e);
             }
         }

@@ -132,8 +132,8 @@ impl Account for AshareAccount {
         self.date = Date::of(ts_ms);
     }
 
-    fn cap(&mut self, symbol: usize, most: i64) {
-        self.slots[symbol].most = Some(most);
+    fn cap(&mut self, symbol: usize, most: Option<i64>) {
+        self.slots[symbol].most = most;
     }
 
     fn can_close(&self, symbol: usize) -> bool {

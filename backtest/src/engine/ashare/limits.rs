@@ -34,7 +34,8 @@ impl BarLimits {
 
 /// Limits of each bar around the reference price of the exchange, where daily bars tell it, else around the last close
 /// of the day before; `None` on the first day without either. A close knows no ex-date, and no bar the day of listing:
-/// limits are only about right then. Those of adjusted prices are a tick narrower, so that a doubtful fill is refused.
+/// limits are only about right then. Those of adjusted prices, which an earlier bar has told by standing between ticks,
+/// are a tick narrower, so that a doubtful fill is refused.
 ///
 /// # Errors
 /// A day before the first row of a rule, also of fees: nothing is traded then. A price below a tick.
@@ -44,7 +45,7 @@ pub fn day_limits(series: &Series, rules: &AshareRules) -> Result<Vec<Option<Bar
         let what = "a price of an A share is below one tick of 0.01 CNY";
         return Err(Error::BadData { symbol: series.symbol.clone(), row, what });
     }
-    let tolerance = i64::from(series.adjusted);
+    let mut adjusted = false;
     let (mut now, mut close, mut today): (Option<Date>, Option<f64>, Option<BarLimits>) = (None, None, None);
     let mut limits = Vec::with_capacity(bars.len());
     for i in 0..bars.len() {
@@ -55,6 +56,7 @@ pub fn day_limits(series: &Series, rules: &AshareRules) -> Result<Vec<Option<Bar
             let told = bars.pre_close.get(i).copied().flatten().filter(|_| series.step_ms == DAY_MS);
             let of = |px: f64| rules.limits(&series.symbol, st, date, (px * 100.0).round() as i64);
             let ticks = told.or(close).map(of).transpose()?;
+            let tolerance = i64::from(adjusted);
             today = ticks.map(|t| BarLimits {
                 up: (t.up - tolerance) as f64 / 100.0,
                 down: (t.down + tolerance) as f64 / 100.0,
@@ -62,6 +64,7 @@ pub fn day_limits(series: &Series, rules: &AshareRules) -> Result<Vec<Option<Bar
             now = Some(date);
         }
         close = Some(bars.close[i]);
+        adjusted |= series.is_between_ticks(i);
         limits.push(today);
     }
     Ok(limits)
@@ -101,8 +104,10 @@ mod tests {
     #[test]
     fn limits_of_adjusted_prices_are_a_tick_narrower() {
         let rules = AshareRules::built_in();
-        let limits = day_limits(&series("600000.SH", &[23.47, 25.8, 25.805]), &rules).expect("covered");
+        let limits = day_limits(&series("600000.SH", &[23.474, 25.8, 25.8]), &rules).expect("covered");
         assert_eq!(limits[1], Some(BarLimits { up: 25.81, down: 21.13 }));
+        let limits = day_limits(&series("600000.SH", &[23.47, 25.8, 25.805]), &rules).expect("covered");
+        assert_eq!(limits[1], Some(BarLimits { up: 25.82, down: 21.12 }), "nobody knew on the second day");
     }
 
     #[test]

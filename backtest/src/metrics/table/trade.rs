@@ -24,7 +24,12 @@ pub(super) fn trades(m: &mut Metrics, outcome: &Outcome) {
 pub(super) fn results(m: &mut Metrics, pnl: &[f64], return_pct: &[f64]) {
     let none = "no_trades";
     let money = |key, label| (key, label, Unit::Money);
-    m.add(("n_trades", "Trades", Unit::Count), Some(pnl.len() as f64), "closed", "");
+    m.add(
+        ("n_trades", "Trades", Unit::Count),
+        Some(pnl.len() as f64),
+        "closed; parts of a position sold apart count each",
+        "",
+    );
     m.add(("win_rate", "Win rate", Unit::Fraction), trades::win_rate(pnl), "P&L above 0", none);
     let note = if pnl.is_empty() { none } else { "no_losses" };
     m.add(

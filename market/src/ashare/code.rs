@@ -41,10 +41,7 @@ impl Exchange {
 
 /// The ranges of Beijing's shares. Its index is 899050; delisted shares are 400, bonds 81, and 880 are indices of vendors.
 fn is_beijing_share(digits: [u8; 6]) -> bool {
-    match digits {
-        [b'4', b'3', ..] | [b'8', b'3' | b'7', ..] | [b'9', b'2', ..] => true,
-        _ => false,
-    }
+    matches!(digits, [b'4', b'3', ..] | [b'8', b'3' | b'7', ..] | [b'9', b'2', ..])
 }
 
 impl fmt::Display for Exchange {

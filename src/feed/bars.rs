@@ -460,7 +460,8 @@ mod tests {
         assert_eq!(volume("vol", Of::Anything), [Some(12.5), None]);
         let read = |head: &str, row: &str| {
             let path = dir.path().join("600001.SH.csv");
-            std::fs::write(&path, format!("{head}\n{row}\n")).expect("written");
+            let next = row.replace("0301", "0304").replace("03-01", "03-04");
+            std::fs::write(&path, format!("{head}\n{row}\n{next}\n")).expect("written");
             dataset(&[path], None, Of::Shares).map(|data| data.series()[0].bars.volume[0])
         };
         let both = read("date,open,high,low,close,vol,volume", "2024-03-01,1,1,1,1,10,1000").expect("bars");

@@ -80,6 +80,9 @@ fn daily_tables_and_rules_that_are_not_there_are_named() {
     lobstream(&["backtest", "--daily", &dir, "--rules", &rules]).fails(2, &["rules.toml", "line 3"]);
     lobstream(&["backtest", "--daily", &dir, "--set", "sizing=all"]).fails(2, &["sizing", "slot"]);
     lobstream(&["backtest", "--daily", &dir, "--first", "soon"]).fails(2, &["--first"]);
+    let of_bars = folder.path("of-bars.toml");
+    fs::write(&of_bars, "[data]\nbars = [\"a.csv\"]\n").expect("written");
+    lobstream(&["backtest", "--daily", &dir, "-c", &of_bars]).fails(2, &["[data] bars", "--daily"]);
 }
 
 fn csv(path: &str) -> Table {

@@ -61,7 +61,7 @@ fn why_not(on: On, key: &str) -> Option<&'static str> {
     }
 }
 
-/// Refuses flags that say nothing to a run over daily tables.
+/// Refuses flags and keys of rows and bars, which say nothing to a run over daily tables.
 pub(super) fn refuse_flags_of_bars(args: &cli::Backtest, file: Option<&RunFile>) -> Result<(), Error> {
     let crypto = match args.market {
         Some(market) => market == cli::Market::Crypto,
@@ -74,6 +74,9 @@ pub(super) fn refuse_flags_of_bars(args: &cli::Backtest, file: Option<&RunFile>)
         ("--bar", args.bar.is_some()),
         ("--signals", args.signals.is_some()),
         ("--venue", args.venue.is_some()),
+        ("[data] results of the run file", file.is_some_and(|file| file.from.is_some())),
+        ("[data] bars of the run file", file.is_some_and(|file| !file.bars.is_empty())),
+        ("[data] step of the run file", file.is_some_and(|file| file.step.is_some())),
     ];
     match flags.iter().find(|(_, given)| *given) {
         Some((flag, _)) => Err(Error::usage(format!("{flag} is for rows and bars, not for --daily"))),

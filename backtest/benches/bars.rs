@@ -117,14 +117,20 @@ fn unit(strategy: StrategyConfig) -> RunConfig {
     }
 }
 
+/// Long enough for a clock of some milliseconds.
+const ROUND: Duration = Duration::from_millis(200);
+
 /// The least time of fifteen rounds in CPU time of this thread, as the peer is measured; where the system does not tell
-/// it, wall time.
+/// it, wall time. A round does the work as often as it can.
 fn best(mut work: impl FnMut()) -> Duration {
     let round = |work: &mut dyn FnMut()| {
-        let (begin, begin_ns) = (Instant::now(), cpu_ns());
-        work();
+        let (begin, begin_ns, mut n) = (Instant::now(), cpu_ns(), 0);
+        while begin.elapsed() < ROUND {
+            work();
+            n += 1;
+        }
         let wall = begin.elapsed();
-        begin_ns.zip(cpu_ns()).map_or(wall, |(begin, end)| Duration::from_nanos(end - begin))
+        begin_ns.zip(cpu_ns()).map_or(wall, |(begin, end)| Duration::from_nanos(end - begin)) / n
     };
     (0..15).map(|_| round(&mut work)).min().expect("rounds")
 }

@@ -34,6 +34,8 @@ const IDLE: [&str; 5] =
 
 /// How it marks the line that says that it has not got its producer id and will ask again.
 const NO_ID: &str = "GETPID";
+/// The reason, where the coordinator has answered. After any other the request may still arrive.
+const NOT_YET: &str = "another concurrent operation on the same transaction";
 
 /// The listener of a client. Errors are kept, so that a call that fails later can say why.
 #[derive(Default)]
@@ -56,7 +58,7 @@ impl Events {
         self.connection_lost.swap(false, Ordering::Relaxed)
     }
 
-    /// Has a producer id been refused since the last call?
+    /// Has the coordinator refused a producer id since the last call, because it settles what another left open?
     pub(super) fn id_was_refused(&self) -> bool {
         self.id_refused.swap(false, Ordering::Relaxed)
     }
@@ -78,7 +80,7 @@ impl ClientContext for Events {
         if facility == BROKEN && !IDLE.iter().any(|sign| line.contains(sign)) {
             self.connection_lost.store(true, Ordering::Relaxed);
         }
-        if facility == NO_ID && matches!(level, Warning) {
+        if facility == NO_ID && matches!(level, Warning) && line.contains(NOT_YET) {
             self.id_refused.store(true, Ordering::Relaxed);
         }
         match level {
@@ -131,5 +133,24 @@ impl ConsumerContext for Events {
         let rebalanced = Rebalanced { change, partitions: numbers.collect() };
         tracing::info!(?rebalanced, "Group rebalances");
         self.rebalanced.lock().unwrap_or_else(PoisonError::into_inner).push(rebalanced);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_of_the_coordinator_counts_as_a_refused_id() {
+        let told = |code: RDKafkaErrorCode| {
+            let events = Events::default();
+            let line = format!("Failed to acquire transactional PID from broker b: {code}: retrying");
+            events.log(RDKafkaLogLevel::Warning, NO_ID, &line);
+            (events.id_was_refused(), events.id_was_refused())
+        };
+        assert_eq!(told(RDKafkaErrorCode::ConcurrentTransactions), (true, false), "told once");
+        for lost in [RDKafkaErrorCode::BrokerTransportFailure, RDKafkaErrorCode::RequestTimedOut] {
+            assert_eq!(told(lost), (false, false), "{lost}: the request may still arrive");
+        }
     }
 }

@@ -87,13 +87,15 @@ impl KafkaProducer {
 
     /// Takes the transactional id over. While the coordinator settles what its last holder left open, which takes
     /// some 10 ms, it refuses, and the client would ask again half a second later: a new one asks at once. The one
-    /// before has had its answer, so no request of it can arrive later and take the id back.
+    /// before has had its answer, so no request of it can arrive later and take the id back; after a failure without an
+    /// answer it is kept.
     fn take_id(&mut self) -> Result<(), KafkaError> {
         let (mut look, mut waited) = (INIT_LOOK, Duration::ZERO);
         loop {
             let asked = self.client.init_transactions(look);
             waited += look;
-            let refused = self.serve_events_of_init();
+            self.serve_events();
+            let refused = self.client.context().events.id_was_refused();
             match asked {
                 Err(KafkaError::Transaction(e)) if e.is_retriable() && waited < CALL => {}
                 done => return done,
@@ -103,12 +105,6 @@ impl KafkaProducer {
                 look = (look * 2).min(INIT_LOOK_MAX);
             }
         }
-    }
-
-    /// Was the id refused for now?
-    fn serve_events_of_init(&self) -> bool {
-        self.serve_events();
-        self.client.context().events.id_was_refused()
     }
 
     /// Serves delivery reports until none waits; the number of records still on their way.
